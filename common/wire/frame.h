@@ -40,6 +40,7 @@ inline constexpr size_t kSizedDataFrameHeader = 8;   // and length 2
 inline constexpr size_t kFragmentFrameHeader = 10;   // type 1, lane and class 2, lane sequence 3, offset and last 2, length 2
 inline constexpr size_t kMaxAckRanges = 32;
 inline constexpr size_t kMaxClassRules = 64;
+inline constexpr uint64_t kMaxRateCapKbits = 0xffff'ffff;  // 4.3 Tbit/s; more on the wire is nonsense
 
 // The low 24 bits of a lane sequence; queue/ widens them to LaneSeq.
 struct DataFrame {
@@ -49,7 +50,7 @@ struct DataFrame {
   ByteSpan payload;
 };
 
-// One of two pieces; `offset` is the piece's place in the packet (0 for the first), `last` marks the second.
+// One of two pieces (`last` exactly when `offset` > 0); `offset` is the piece's place in the packet (0 for the first), `last` marks the second.
 struct FragmentFrame {
   LaneId lane;
   PacketClass packet_class;
@@ -68,7 +69,8 @@ struct EcnCounts {
   uint64_t ect0 = 0, ect1 = 0, ce = 0;
 };
 
-// The receiver's view of one path. Ranges are in descending order; ranges[0].last is the largest packet number.
+// The receiver's view of one path. Ranges are in descending order with at least one number missing between two of them
+// (adjacent ranges must have been merged); ranges[0].last is the largest packet number.
 struct AckFrame {
   PathId path;
   Duration ack_delay;               // from receiving the largest to sending this frame (microsecond steps)
@@ -93,7 +95,7 @@ struct PathStatusFrame {
   uint64_t sequence = 0;
   PathIntent intent = PathIntent::active;
   PathPriority priority = PathPriority::automatic;
-  BitRate rate_cap;  // whole kbit/s on the wire
+  BitRate rate_cap;  // whole kbit/s on the wire, rounded down but never to zero
 };
 
 enum class Mode : uint8_t { automatic = 0, speed = 1, redundant = 2, latency = 3 };
@@ -109,7 +111,7 @@ struct ClassRule {
   uint8_t protocol = 0;                 // IP protocol number; 0 = any
   uint16_t port_low = 0, port_high = 0; // either end's port; 0-0 = any
   RulePolicy policy = RulePolicy::bulk;
-  PathId pin;                           // for RulePolicy::pin
+  PathId pin;                           // for RulePolicy::pin; not on the wire for the others
   bool operator==(const ClassRule&) const = default;
 };
 
@@ -172,7 +174,11 @@ class FrameReader {
   bool malformed_ = false;
 };
 
-// Appends frames to a buffer. Each call writes the whole frame or, when it does not fit, nothing and returns false.
+class ByteWriter;
+
+// Appends frames to a buffer. Each call writes the whole frame or, when it does not fit, nothing and returns false. False also
+// for what a reader would call malformed: an empty payload, a lane above 1023, a sequence above 24 bits, ranges out of order,
+// an address that is not set, nothing announced or given up, an enumerator without a name.
 class FrameWriter {
  public:
   explicit FrameWriter(MutableByteSpan buffer) : buffer_(buffer) {}
@@ -201,6 +207,8 @@ class FrameWriter {
   bool padding(size_t count);
 
  private:
+  bool commit(const ByteWriter& w);
+
   MutableByteSpan buffer_;
   size_t used_ = 0;
 };

@@ -1,0 +1,37 @@
+// The server's configuration, server.toml: read with errors that name file, line and column, and written by `vpn-server init`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/host_port.h"
+#include "common/net.h"
+#include "common/result.h"
+
+namespace hawser {
+
+struct ServerConfig {
+  std::vector<SocketAddress> listen = default_listen();  // at least one
+  std::vector<HostPort> endpoints;            // what invites contain and sessions announce; may be empty
+  std::string private_key_file = "keys/server.key";  // as written; resolve_against(file, ...)
+  std::string interface = "hawser-srv";
+  std::optional<IpPrefix> ipv4;               // at least one of ipv4 and ipv6 is set
+  std::optional<IpPrefix> ipv6;
+  bool nat = true;
+  bool client_to_client = false;
+  std::vector<IpAddress> dns;                 // announced to clients; empty = nothing is announced
+  std::string registry_file = "registry.db";  // without "sqlite:"; relative to STATE_DIR
+  uint32_t max_sessions = 10000;
+
+  static std::vector<SocketAddress> default_listen();  // 0.0.0.0:443 and [::]:443
+  bool operator==(const ServerConfig&) const = default;
+};
+
+// Errors: ExitCode::configuration, "FILE:LINE:COLUMN: ...".
+Result<ServerConfig> parse_server_config(std::string_view text, std::string_view file_name);
+// The configuration as commented TOML; parse_server_config(render(c)) gives c again.
+std::string render(const ServerConfig& config);
+
+}  // namespace hawser

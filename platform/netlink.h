@@ -1,0 +1,95 @@
+// What network interfaces there are, how that changes, and by which gateway an interface reaches an address
+// (rtnetlink).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/net.h"
+#include "common/result.h"
+#include "platform/loop.h"
+
+namespace hawser {
+
+enum class InterfaceType : uint8_t { ethernet, wifi, cellular, other };
+const char* to_string(InterfaceType type);  // "ethernet", "wifi", "cellular", "other"
+
+struct InterfaceAddress {
+  IpAddress address;
+  uint8_t prefix_length = 0;
+  bool operator==(const InterfaceAddress&) const = default;
+};
+
+struct Interface {
+  uint32_t index = 0;
+  std::string name;
+  bool up = false;       // administratively (IFF_UP)
+  bool carrier = false;  // operstate up or unknown (ppp and wwan report unknown)
+  bool loopback = false;
+  bool enslaved = false;  // has a master (bridge, bond): not a link of its own
+  uint32_t mtu = 0;
+  std::string kind;  // "" for hardware, else "veth", "tun", "bridge", "wireguard", ...
+  InterfaceType type = InterfaceType::other;
+  bool is_virtual = false;                  // `kind` is set, or sysfs knows no device behind it
+  bool metered = false;                     // cellular, or a phone tethered over USB
+  std::vector<InterfaceAddress> addresses;  // global, neither tentative nor deprecated; sorted
+
+  bool operator==(const Interface&) const = default;
+};
+
+// All interfaces now, sorted by index.
+Result<std::vector<Interface>> list_interfaces();
+// Index of an interface by name, 0 when there is none.
+uint32_t interface_index(const std::string& name);
+
+// Follows links, addresses and routes. The callback runs in the loop, coalesced: at once when something was lost (link
+// or carrier down, address or route gone), after `debounce` for additions. The same state is never reported twice.
+class InterfaceWatcher {
+ public:
+  struct Change {
+    bool loss = false;                  // something that was there is gone: act at once
+    bool routes_changed = false;        // look gateways up again
+    std::vector<Interface> interfaces;  // the state now, sorted by index
+  };
+  struct Options {
+    Duration debounce = Duration::millis(100);
+    size_t receive_buffer = 4 << 20;
+  };
+
+  // The first callback, with what is there already, comes in the first turn of the loop.
+  static Result<std::unique_ptr<InterfaceWatcher>> create(EventLoop& loop, std::function<void(const Change&)> callback);
+  static Result<std::unique_ptr<InterfaceWatcher>> create(EventLoop& loop, std::function<void(const Change&)> callback,
+                                                          Options options);
+  virtual ~InterfaceWatcher() = default;
+
+  // The state now (not debounced).
+  virtual std::vector<Interface> interfaces() const = 0;
+  // How often the kernel's queue overflowed and everything was read again.
+  virtual uint64_t resyncs() const = 0;
+  // Reads everything again (after resume from sleep).
+  virtual void resync() = 0;
+};
+
+// How an interface reaches a destination.
+struct RouteToPeer {
+  enum class Kind : uint8_t {
+    none,     // no route by that interface (health code no-route)
+    on_link,  // the destination is a neighbour
+    gateway,
+  };
+  Kind kind = Kind::none;
+  IpAddress gateway;          // set for Kind::gateway
+  IpAddress default_gateway;  // the interface's default gateway, also when the destination is on-link; may be unset
+  bool has_default = false;   // a default route by this interface (with or without gateway: ppp and tun have none)
+};
+
+// Looks for the best route to `destination` by interface `index`: first in the main table, then by asking the kernel
+// for a FIB match (RTM_F_FIB_MATCH), so that policy routing of others counts. Answers from `own_tables` are not
+// believed: they are what we installed ourselves. A gateway from the configuration is the caller's to prefer.
+Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index,
+                             const std::vector<uint32_t>& own_tables = {});
+
+}  // namespace hawser

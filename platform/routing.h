@@ -1,0 +1,85 @@
+// Policy routing of one profile: a table and two rules per path, a table and rules for the tunnel.
+// Order of rules, by preference: local destinations first (main without its default), each path's `from ADDR` and
+// `oif DEV`, then the tunnels. So replies to connections from outside leave by the interface they came in, and sockets
+// bound to a device never enter the tunnel. Tables and preferences in use by anybody are skipped.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/net.h"
+#include "common/result.h"
+#include "platform/undo.h"
+
+namespace hawser {
+
+// What a path needs: its interface, its source address with the on-link subnet, and its gateway (unset: a device
+// without one, as ppp, or only neighbours).
+struct PathRouting {
+  std::string interface;
+  IpAddress address;
+  uint8_t prefix_length = 0;     // of the on-link subnet; 32 or 128: none
+  IpAddress gateway;             // unset: see `default_on_link`
+  bool default_on_link = false;  // no gateway, but everything is reached through the device
+  bool operator==(const PathRouting&) const = default;
+};
+
+struct TunnelRouting {
+  std::string interface;
+  std::vector<IpPrefix> routes;  // 0.0.0.0/0 and ::/0 for all traffic
+  std::vector<IpPrefix> bypass;  // never through the tunnel
+  bool lan_access = true;        // connected subnets and more specific routes of the main table win over the tunnel
+  bool refuse_ipv4 = false;      // a full tunnel without that family inside: unreachable instead of a leak
+  bool refuse_ipv6 = false;
+};
+
+class Routing {
+ public:
+  // `log` outlives this. `profile` spreads the table numbers of profiles that start at the same moment.
+  Routing(UndoLog& log, std::string profile);
+
+  // Names an installed path; from 1.
+  using PathHandle = uint32_t;
+
+  // On error nothing of the path is left behind.
+  Result<PathHandle> add_path(const PathRouting& path);
+  // Gone already is fine.
+  Status remove_path(PathHandle handle);
+  // Removes it and installs it anew; the handle stays valid. Nothing happens when nothing differs.
+  Status update_path(PathHandle handle, const PathRouting& path);
+
+  // Once per profile; again replaces.
+  Status add_tunnel(const TunnelRouting& tunnel);
+  Status remove_tunnel();
+
+  // All tables of ours, for route_to().
+  std::vector<uint32_t> tables() const;
+
+ private:
+  struct Installed {
+    PathRouting path;
+    uint32_t table = 0;
+    std::vector<ChangeId> changes;
+  };
+
+  Result<uint32_t> free_table();
+  Result<uint32_t> free_preference(uint32_t first, uint32_t last);
+  Status apply_all(const std::vector<SystemChange>& changes, std::vector<ChangeId>& applied);
+  Status revert_all(std::vector<ChangeId>& changes);
+
+  UndoLog& log_;
+  std::string profile_;
+  PathHandle next_handle_ = 1;
+  std::map<PathHandle, Installed> paths_;
+  uint32_t tunnel_table_ = 0;
+  std::vector<ChangeId> tunnel_changes_;
+  std::vector<uint32_t> taken_preferences_;  // handed out in dry-run mode, where the kernel does not know them
+};
+
+// Whether somebody else's rules already send everything into another tunnel: the other table's device name, or nothing.
+// A second full tunnel is a conflict (exit 10).
+Result<std::string> other_full_tunnel(const std::vector<uint32_t>& own_tables);
+
+}  // namespace hawser

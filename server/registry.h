@@ -2,28 +2,28 @@
 // Commands write the file while the server runs; every operation is one transaction and waits at most 5 s for another writer.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "common/config/key_text.h"
 #include "common/config/unix_time.h"
+#include "common/crypto/hash.h"
+#include "common/crypto/key.h"
 #include "common/net.h"
 #include "common/result.h"
 #include "common/types.h"
 
 namespace hawser {
 
-using TokenId = std::array<uint8_t, 16>;
-
 // What is derived from an invite's token; the token itself is never stored.
 struct TokenMaterial {
-  TokenId id{};
-  KeyBytes verifier{};
-  KeyBytes psk{};
+  Bytes16 id{};
+  SecretKey verifier;
+  SecretKey psk;
+
+  static TokenMaterial of(ByteSpan token) { return {token_id(token), token_verifier(token), token_psk(token)}; }
 };
 
 // How long removed users, replaced keys and dead invites stay known, so that they are told why they are refused.
@@ -41,8 +41,7 @@ struct UserRecord {
   UserId id;
   std::string name;
   UserState state = UserState::invited;
-  std::optional<KeyBytes> public_key;
-  std::optional<KeyBytes> psk;      // a preshared key of this user; none = zero
+  std::optional<PublicKey> public_key;
   IpAddress inner_v4, inner_v6;     // unset when the server has no pool of the family
   UnixTime created, removed_at;
   UnixTime invite_expires;          // of an unused invite; unset when there is none
@@ -52,6 +51,7 @@ enum class KeyState : uint8_t { unknown, active, disabled, removed, replaced };
 struct KeyLookup {
   KeyState state = KeyState::unknown;
   std::optional<UserRecord> user;   // unless unknown
+  std::optional<SecretKey> psk;     // a preshared key of this user; none = all zeros
 };
 
 enum class TokenState : uint8_t { unknown, valid, used, expired, disabled, removed };
@@ -60,8 +60,8 @@ struct TokenLookup {
   TokenState state = TokenState::unknown;
   TokenKind kind = TokenKind::new_user;
   std::optional<UserRecord> user;          // unless unknown
-  std::optional<KeyBytes> verifier, psk;   // until expiry (used ones too: the same key may come again)
-  std::optional<KeyBytes> used_by;
+  std::optional<SecretKey> verifier, psk;  // until expiry (used ones too: the same key may come again)
+  std::optional<PublicKey> used_by;
   UnixTime expires;
 };
 
@@ -78,7 +78,7 @@ enum class EnrolmentOutcome : uint8_t {
 struct Enrolment {
   EnrolmentOutcome outcome = EnrolmentOutcome::unknown;
   std::optional<UserRecord> user;          // when enrolled or already
-  std::optional<KeyBytes> replaced_key;    // the device that was cut by this enrolment
+  std::optional<PublicKey> replaced_key;    // the device that was cut by this enrolment
 };
 
 class Registry {
@@ -99,12 +99,12 @@ class Registry {
   // Any unused invite of that name is void from now on. Errors: configuration (name, pool full), conflict (user disabled).
   Result<UserRecord> create_invite(std::string_view name, const TokenMaterial& token, UnixTime expires, UnixTime now);
   // A user known by key without an invite. Idempotent; conflict when the name has another key or the key another name.
-  Result<UserRecord> allow_key(std::string_view name, const KeyBytes& public_key, UnixTime now);
+  Result<UserRecord> allow_key(std::string_view name, const PublicKey& public_key, UnixTime now);
 
-  Result<KeyLookup> lookup_by_key(const KeyBytes& public_key, UnixTime now);
-  Result<TokenLookup> lookup_token(const TokenId& id, UnixTime now);
+  Result<KeyLookup> lookup_by_key(const PublicKey& public_key, UnixTime now);
+  Result<TokenLookup> lookup_token(const Bytes16& id, UnixTime now);
   // After key confirmation only. One transaction; doing it again with the same key changes nothing and succeeds until expiry.
-  Result<Enrolment> commit_enrolment(const TokenId& id, const KeyBytes& public_key, UnixTime now);
+  Result<Enrolment> commit_enrolment(const Bytes16& id, const PublicKey& public_key, UnixTime now);
 
   // By name; users that are not removed. `with_removed` adds those still known.
   Result<std::vector<UserRecord>> list(bool with_removed, UnixTime now);

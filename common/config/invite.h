@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/config/host_port.h"
-#include "common/config/key_text.h"
 #include "common/config/unix_time.h"
+#include "common/crypto/key.h"
 #include "common/result.h"
 
 namespace hawser {
@@ -19,7 +19,7 @@ inline constexpr size_t kMaxInviteText = 4096;
 
 struct Invite {
   std::vector<HostPort> endpoints;  // 1..kMaxInviteEndpoints
-  KeyBytes server_public_key{};
+  PublicKey server_public_key;
   std::array<uint8_t, 16> token{};  // secret; wiped with the object
   UnixTime expires;
 
@@ -27,7 +27,6 @@ struct Invite {
   Invite(const Invite&) = default;
   Invite& operator=(const Invite&) = default;
   ~Invite();
-  bool operator==(const Invite&) const = default;
   bool expired(UnixTime now) const { return now >= expires; }
 };
 

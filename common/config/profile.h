@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/config/host_port.h"
-#include "common/config/key_text.h"
+#include "common/crypto/key.h"
 #include "common/net.h"
 #include "common/result.h"
 #include "common/wire/frame.h"
@@ -59,7 +59,7 @@ struct PathSettings {
 
 struct Profile {
   std::vector<HostPort> endpoints;            // at least one
-  KeyBytes server_public_key{};
+  PublicKey server_public_key;
   std::string private_key_file;               // as written; resolve_against(file, ...); default "keys/NAME.key"
   std::string interface = "auto";             // "auto" or an interface name
   RouteChoice route;

@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs all of them through ctest.
+#
+#   tests/run.sh                  everything; without root: unit, sim and fuzz
+#   tests/run.sh unit e2e         by label: unit, sim, e2e, fuzz, or asan (unit, sim and part of e2e under the sanitizers)
+#   tests/run.sh -R name -L label as ctest has them
+#
+# Stages print their name and the time since the start. With CI set a skipped test is a failure and so is a run above 70 minutes.
+set -u
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$project/deploy/lib/packages.sh"
+. "$project/deploy/lib/build.sh"
+
+usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+words=()
+ctest_arguments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    -R | -L | -E | -LE) [ $# -ge 2 ] || { printf 'tests/run.sh: %s needs a value\n' "$1" >&2; exit 2; }
+      ctest_arguments+=("$1" "$2"); shift ;;
+    unit | sim | e2e | fuzz | asan) words+=("$1") ;;
+    -*) ctest_arguments+=("$1") ;;
+    *) printf 'tests/run.sh: %s is no label; there are unit, sim, e2e, fuzz, asan (-R NAME picks tests by name)\n' "$1" >&2; exit 2 ;;
+  esac
+  shift
+done
+# Everything is asked for when nothing is; -R and -L narrow within all labels, but do not pull in the sanitizers' second run.
+if [ ${#words[@]} -eq 0 ]; then
+  words=(unit sim fuzz e2e)
+  [ ${#ctest_arguments[@]} -gt 0 ] || words+=(asan)
+fi
+wanted() { case " ${words[*]} " in *" $1 "*) true ;; *) false ;; esac; }
+
+began=$SECONDS
+stage_name=
+stage_began=$SECONDS
+declare -A spent=([build]=0 [unit]=0 [e2e]=0)
+clock() { printf '%d:%02d' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)); }
+# stage GROUP NAME: closes the stage before and opens this one; GROUP (build, unit, e2e) is the budget it counts against.
+stage() {
+  [ -z "$stage_name" ] || printf '    %s: %d s\n' "$stage_name" $((SECONDS - stage_began))
+  [ -z "${stage_group:-}" ] || spent[$stage_group]=$((${spent[$stage_group]:-0} + SECONDS - stage_began))
+  stage_group=$1 stage_name=$2 stage_began=$SECONDS
+  [ -z "$2" ] || printf '=== %s  %s\n' "$(clock)" "$2"
+}
+
+passed=0 failed=0 skipped=0
+problems=()
+problem() { problems+=("$*"); printf 'FAILED: %s\n' "$*"; }
+skip() {
+  printf 'SKIPPED: %s\n' "$*"
+  skipped=$((skipped + 1))
+}
+
+# run_tests FOLDER ARGUMENT..: one run of ctest, its counts added up from its own report.
+run_tests() {
+  local folder=$1 report counts
+  shift
+  report=$folder/report-${report_number:=1}.xml
+  report_number=$((report_number + 1))
+  rm -f "$report"
+  ctest --test-dir "$folder" --output-on-failure --no-tests=ignore --output-junit "$report" "$@" "${ctest_arguments[@]}" </dev/null
+  [ -s "$report" ] || { problem "ctest wrote no report for $folder"; return; }
+  counts=$(awk '/<testsuite/ { inside = 1 }
+    inside && match($0, /(tests|failures|skipped|disabled)="[0-9]+"/) {
+      line = $0
+      while (match(line, /(tests|failures|skipped|disabled)="[0-9]+"/)) {
+        split(substr(line, RSTART, RLENGTH), pair, "=\""); sub(/"$/, "", pair[2]); n[pair[1]] = pair[2]
+        line = substr(line, RSTART + RLENGTH) } }
+    /<testcase/ { exit }
+    END { print n["tests"] - n["failures"] - n["skipped"] - n["disabled"], n["failures"] + 0, n["skipped"] + n["disabled"] }' "$report")
+  read -r p f s <<<"$counts"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+cpus=$(nproc)
+root=false
+[ "$(id -u)" -ne 0 ] || root=true
+
+# Nothing is fetched for a part that is not asked for.
+packages=("${hawser_build_packages[@]}" catch2)
+if wanted fuzz; then packages+=(clang libclang-rt-14-dev); fi
+if wanted e2e || wanted asan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 groff-base man-db); fi
+# Where systemd runs the machine, these would start (sshd) or change its next boot (cloud-init): only a container gets them.
+if wanted e2e && [ "$(cat /proc/1/comm 2>/dev/null)" != systemd ]; then packages+=(openssh-server openssh-client systemd cloud-init); fi
+
+stage build packages
+packages_log=/dev/null packages_ensure "${packages[@]}" || exit 4
+
+if wanted unit || wanted sim || wanted e2e; then
+  stage build 'build'
+  build_configure "$project" "$project/build" -DHAWSER_TESTS=ON && build_targets "$project/build" || exit 1
+fi
+if wanted asan; then
+  stage build 'build with address and undefined-behaviour sanitizers'
+  # -O1: the sanitizers' code compiles in half the time and runs at twice the speed of -O0.
+  build_configure "$project" "$project/build/asan" -DHAWSER_TESTS=ON -DHAWSER_SANITIZE=address,undefined \
+    -DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1' && build_targets "$project/build/asan" || exit 1
+fi
+if wanted fuzz; then
+  stage build 'build of the fuzz targets'
+  build_configure "$project" "$project/build/fuzz" -DHAWSER_FUZZ=ON -DHAWSER_TESTS=OFF -DHAWSER_SANITIZE=address,undefined \
+    -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1' &&
+    build_targets "$project/build/fuzz" || exit 1
+fi
+
+labels=$(for label in unit sim; do wanted $label && printf '%s|' $label; done)
+if [ -n "$labels" ]; then
+  stage unit "${labels//|/ }tests"
+  run_tests "$project/build" -L "^(${labels%|})\$" -j "$cpus"
+fi
+if wanted fuzz; then
+  stage unit 'fuzz targets, a short run of each'
+  run_tests "$project/build/fuzz" -L '^fuzz$' -j "$cpus"
+fi
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+if wanted asan; then
+  stage unit 'unit and sim tests under the sanitizers'
+  # The house rules and documents do not depend on how the programs were compiled.
+  run_tests "$project/build/asan" -L '^(unit|sim)$' -E '^unit\.(house|documents)' -j "$cpus"
+fi
+if wanted e2e; then
+  stage e2e 'end-to-end tests'
+  if $root; then run_tests "$project/build" -L '^e2e$'; else skip 'end-to-end tests: they need root (sudo tests/run.sh e2e)'; fi
+fi
+if wanted asan; then
+  stage e2e 'part of the end-to-end tests under the sanitizers'
+  if $root; then run_tests "$project/build/asan" -L '^e2e$'; else skip 'end-to-end tests under the sanitizers: they need root'; fi
+fi
+stage '' ''
+
+# The budgets are for two cores; a machine that runs other things besides may be slower, so alone the total fails the run.
+for group in build:20 unit:10 e2e:35; do
+  [ "${spent[${group%:*}]}" -le $((${group#*:} * 60)) ] ||
+    printf 'over budget: %s took %d s of %d s\n' "${group%:*}" "${spent[${group%:*}]}" $((${group#*:} * 60))
+done
+[ $((SECONDS - began)) -le 4200 ] || problem "the run took $(clock), more than 70 minutes"
+[ -z "${CI:-}" ] || [ "$skipped" -eq 0 ] || problem "$skipped tests skipped, and CI is set"
+[ $((passed + failed + skipped)) -gt 0 ] || problem 'no test has that name or label'
+failed=$((failed + ${#problems[@]}))
+
+printf 'total %s: builds %d s, unit+sim+fuzz %d s, e2e %d s; %d skipped\n' "$(clock)" "${spent[build]}" "${spent[unit]}" "${spent[e2e]}" "$skipped"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]

@@ -15,8 +15,6 @@
 
 namespace hawser {
 
-enum class LogLevel : uint8_t { error, warning, info, debug };
-std::string_view to_text(LogLevel level);
 std::string_view to_text(wire::PathPriority priority);
 std::string_view to_text(wire::SchedulerKind kind);
 std::string_view to_text(wire::CongestionKind kind);
@@ -33,13 +31,13 @@ struct RouteChoice {
 // Every condition that is set must hold; a match with none is refused when read.
 struct PathMatch {
   std::string interface;        // a name or a glob; empty = any
-  std::string type;             // a link type (kLinkTypes) or a glob over them; empty = any
+  std::string type;             // one of kLinkTypes; empty = any
   std::optional<bool> metered;
   bool operator==(const PathMatch&) const = default;
 };
 
-// "wifi", "ethernet", "cellular", "bluetooth", "usb", "other": what the platform says an interface is.
-inline constexpr std::string_view kLinkTypes[] = {"ethernet", "wifi", "cellular", "usb", "bluetooth", "other"};
+// What the platform says an interface is.
+inline constexpr std::string_view kLinkTypes[] = {"ethernet", "wifi", "cellular", "other"};
 
 // One [[path]] entry; what it leaves out is decided by less specific entries, then by the defaults.
 struct PathRule {
@@ -64,6 +62,7 @@ struct Profile {
   std::string interface = "auto";             // "auto" or an interface name
   RouteChoice route;
   std::vector<IpPrefix> bypass;
+  bool lan_access = true;
   std::optional<uint16_t> mtu;                // nothing = "auto"
   wire::Mode mode = wire::Mode::automatic;
   wire::SchedulerKind scheduler = wire::SchedulerKind::automatic;
@@ -71,7 +70,7 @@ struct Profile {
   bool discover = true;
   std::vector<std::string> ignore;            // globs; default_ignore() when the key is missing
   std::vector<PathRule> paths;                // in file order
-  LogLevel log_level = LogLevel::info;
+  std::string log_level = "info";             // error, warning, notice, info, debug
   bool operator==(const Profile&) const = default;
 };
 

@@ -12,7 +12,7 @@
 
 namespace hawser {
 
-struct ServerConfig {
+struct ServerSettings {
   std::vector<SocketAddress> listen = default_listen();  // at least one
   std::vector<HostPort> endpoints;            // what invites contain and sessions announce; may be empty
   std::string private_key_file = "keys/server.key";  // as written; resolve_against(file, ...)
@@ -26,12 +26,12 @@ struct ServerConfig {
   uint32_t max_sessions = 10000;
 
   static std::vector<SocketAddress> default_listen();  // 0.0.0.0:443 and [::]:443
-  bool operator==(const ServerConfig&) const = default;
+  bool operator==(const ServerSettings&) const = default;
 };
 
 // Errors: ExitCode::configuration, "FILE:LINE:COLUMN: ...".
-Result<ServerConfig> parse_server_config(std::string_view text, std::string_view file_name);
-// The configuration as commented TOML; parse_server_config(render(c)) gives c again.
-std::string render(const ServerConfig& config);
+Result<ServerSettings> parse_server_settings(std::string_view text, std::string_view file_name);
+// The configuration as commented TOML; parse_server_settings(render(s)) gives s again.
+std::string render(const ServerSettings& settings);
 
 }  // namespace hawser

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,7 @@ struct Duration {
   constexpr Duration operator+(Duration o) const { return {ns + o.ns}; }
   constexpr Duration operator-(Duration o) const { return {ns - o.ns}; }
   constexpr Duration operator-() const { return {-ns}; }
-  constexpr Duration operator*(int64_t k) const { return {ns * k}; }
+  constexpr Duration operator*(std::integral auto k) const { return {ns * static_cast<int64_t>(k)}; }
   constexpr Duration operator*(double k) const { return {static_cast<int64_t>(static_cast<double>(ns) * k)}; }
   constexpr Duration operator/(int64_t k) const { return {ns / k}; }
   constexpr Duration& operator+=(Duration o) { ns += o.ns; return *this; }

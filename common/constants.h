@@ -1,0 +1,77 @@
+// All constants of the protocol and the engine, with units; derived ones are written as formulas.
+#pragma once
+
+#include "common/types.h"
+
+namespace hawser {
+
+// ---- keys (PROTOCOL.md, "Keys") ---------------------------------------------------------------------------------
+inline constexpr Duration kRekeyAfter = Duration::seconds(120);
+inline constexpr Duration kRejectKeyAfter = Duration::seconds(180);
+inline constexpr Duration kHandshakeRetryFirst = Duration::millis(250);   // the same bytes again
+inline constexpr Duration kHandshakeRetryMax = Duration::seconds(5);
+inline constexpr Duration kInitiationLife = Duration::seconds(5);         // identical bytes get the same response this long
+inline constexpr size_t kMaxPendingPerUser = 4;
+inline constexpr size_t kMaxPendingHandshakes = 4096;                     // all users together
+inline constexpr size_t kMaxLookups = 1024;                               // registry questions under way
+inline constexpr Duration kLookupLife = Duration::seconds(5);
+inline constexpr Duration kPendingLife = Duration::seconds(15);           // without key confirmation
+inline constexpr Duration kTombstoneLife = Duration::seconds(30);         // a closed session still says why
+
+// ---- load (PROTOCOL.md, "Denial of service") --------------------------------------------------------------------
+inline constexpr int kHandshakesPerSecondUnproved = 1'000;  // above this an address must prove itself with a cookie
+inline constexpr int kHandshakesPerSecondTotal = 4'000;     // above this initiations are dropped, data goes on
+inline constexpr int kHandshakesPerTurn = 64;               // in one on_datagrams call
+inline constexpr int kRefusalsPerSecond = 50;
+
+// ---- paths ------------------------------------------------------------------------------------------------------
+inline constexpr size_t kMaxPaths = 16;                     // live paths of a session
+inline constexpr Duration kInitialRtt = Duration::millis(333);            // RFC 9002, 6.2.2
+inline constexpr Duration kGranularity = Duration::millis(1);
+inline constexpr Duration kMaxAckDelay = Duration::millis(5);
+inline constexpr int kAckElicitingThreshold = 2;            // datagrams per acknowledgement at low rates
+inline constexpr Duration kSuspectFloor = Duration::millis(100);
+inline constexpr int kLostAfterProbes = 3;                  // probe timeouts from suspect to lost
+inline constexpr Duration kProbeLostFirst = Duration::millis(500);        // probing a lost path: 0.5, 1, 2, 4, 5 s
+inline constexpr Duration kProbeLostMax = Duration::seconds(5);
+inline constexpr Duration kActiveProbe = Duration::seconds(1);            // idle path while inner traffic is recent
+inline constexpr Duration kTrafficIsRecent = Duration::seconds(10);
+inline constexpr Duration kKeepalive = Duration::seconds(25);
+inline constexpr Duration kValidationRetryFirst = Duration::millis(200);
+inline constexpr Duration kValidationRetryMax = Duration::seconds(5);
+inline constexpr Duration kControlRetry = Duration::millis(200);          // PATH_STATUS and POLICY until acknowledged
+inline constexpr Duration kReconnectAfter = Duration::seconds(1);         // all paths silent this long: a new handshake
+inline constexpr int kAntiAmplification = 3;                // RFC 9000, 8.1
+
+// ---- sizes ------------------------------------------------------------------------------------------------------
+inline constexpr uint16_t kBaseDatagram = 1200;             // UDP payload every path carries (RFC 8899, BASE_PLPMTU)
+inline constexpr uint16_t kMaxDatagram = 1472;              // UDP payload of a 1500-byte IPv4 packet
+inline constexpr uint16_t kMaxDatagramV6 = 1452;
+inline constexpr int kMtuProbeTries = 3;                    // RFC 8899, MAX_PROBES
+inline constexpr size_t kFramesPerDatagram = 6;             // small packets sharing one datagram
+
+// ---- order and repair -------------------------------------------------------------------------------------------
+inline constexpr size_t kLanes = 1024;
+inline constexpr size_t kLaneWindow = 1u << 16;             // farthest ahead of the next expected sequence that is believed
+inline constexpr size_t kResequencerBytes = 8u << 20;       // per session
+inline constexpr Duration kResequencerMinWait = Duration::millis(20);
+inline constexpr Duration kResequencerMaxWait = Duration::millis(800);
+inline constexpr Duration kReinjectFor = Duration::millis(1'500);         // from the first sending; then the sender gives up
+inline constexpr Duration kReinjectRealtimeFor = Duration::millis(150);
+inline constexpr size_t kMaxSkippedRanges = 64;             // per lane: gaps given up, whose packets may still come
+inline constexpr Duration kReassemblyLife = Duration::seconds(1);
+
+// ---- ingress queue (RFC 8290) -------------------------------------------------------------------------------------
+inline constexpr size_t kFlowQueues = 1024;
+inline constexpr size_t kIngressBytes = 4u << 20;           // per session
+inline constexpr Duration kCoDelInterval = Duration::millis(100);
+inline constexpr Duration kCoDelTargetSparse = Duration::millis(5);
+inline constexpr Duration kCoDelTargetMax = Duration::millis(25);
+inline constexpr double kCoDelTargetOfRtt = 0.43;
+inline constexpr size_t kQuantum = 1514;
+
+// ---- scheduling --------------------------------------------------------------------------------------------------
+inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);
+inline constexpr Duration kBurst = Duration::millis(1);     // what is committed to a path at once
+
+}  // namespace hawser

@@ -1,0 +1,247 @@
+// Settling of sent datagrams. Order of work for an ack: validate, settle each newly acknowledged one, take the RTT and
+// rate samples from the newest, then let RACK judge the older ones.
+#include "common/recovery/sent_packets.h"
+
+#include <algorithm>
+
+namespace hawser {
+
+void SentPackets::grow() {
+  std::vector<SentPacket> bigger(ring_.empty() ? 64 : ring_.size() * 2);
+  for (size_t i = 0; i < ring_size_; ++i) bigger[i] = std::move(ring_[(head_ + i) & (ring_.size() - 1)]);
+  ring_ = std::move(bigger);
+  head_ = 0;
+}
+
+SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bool app_limited) {
+  if (ring_size_ == ring_.size()) grow();
+  if (bytes_in_flight_ == 0) {
+    // A new flight: the sample must not span the idle time before it.
+    first_sent_at_ = now;
+    delivered_at_ = now;
+  }
+  ++ring_size_;
+  SentPacket& p = at(base_ + ring_size_ - 1);
+  p = SentPacket{};
+  p.sent_at = now;
+  p.size = size;
+  p.ack_eliciting = ack_eliciting;
+  p.app_limited = app_limited;
+  p.settled = !ack_eliciting;
+  p.delivered = delivered_;
+  p.delivered_at = delivered_at_;
+  p.first_sent_at = first_sent_at_;
+  p.lost_bytes = lost_bytes_;
+  if (ack_eliciting) {
+    bytes_in_flight_ += size;
+    ++eliciting_in_flight_;
+    last_eliciting_sent_ = now;
+  }
+  return p;
+}
+
+void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
+  bytes_in_flight_ -= p.size;
+  --eliciting_in_flight_;
+  for (size_t i = 0; i < p.segment_count; ++i) {
+    Segment& s = *p.segments[i];
+    s.delivered = true;
+    if (s.copies_in_flight > 0) --s.copies_in_flight;
+    p.segments[i].reset();
+  }
+  p.segment_count = 0;
+  p.settled = true;
+  r.acked_bytes += p.size;
+  ++r.acked_packets;
+  if (p.mtu_probe) r.mtu_probe_acked = std::max(r.mtu_probe_acked, p.size);
+  delivered_ += p.size;
+  delivered_at_ = now;
+}
+
+void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
+  std::erase_if(lost_, [&](LostPacket& p) {
+    const bool arrived = std::any_of(ack.ranges.begin(), ack.ranges.begin() + static_cast<ptrdiff_t>(ack.range_count),
+                                     [&](const wire::AckRange& a) { return a.first.value <= p.pn && p.pn <= a.last.value; });
+    if (!arrived) return false;
+    for (size_t i = 0; i < p.segment_count; ++i) p.segments[i]->delivered = true;
+    // Declared lost, yet it arrived: the window for reordering was too small.
+    r.spurious_loss = true;
+    r.acked_bytes += p.size;
+    delivered_ += p.size;
+    lost_bytes_ -= std::min<uint64_t>(lost_bytes_, p.size);
+    lost_packets_ -= std::min<uint64_t>(lost_packets_, 1);
+    return true;
+  });
+}
+
+AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstimator& rtt, OneWayDelay& owd, Time now,
+                              LostSegments& lost) {
+  AckResult r;
+  r.own_path = own_path;
+  // A peer that acknowledges what was never sent is broken or hostile: its frame moves nothing.
+  if (ack.range_count == 0 || ack.ranges[0].last.value >= base_ + ring_size_) return r;
+  r.valid = true;
+
+  SentPacket newest;  // copy of the sample's fields; its segments are not needed
+  bool have_newest = false;
+  uint64_t newest_pn = 0;
+  if (!lost_.empty()) settle_late(ack, r);
+  for (size_t i = ack.range_count; i-- > 0;) {
+    const uint64_t last = ack.ranges[i].last.value;
+    for (uint64_t pn = std::max(ack.ranges[i].first.value, base_); pn <= last; ++pn) {
+      SentPacket& p = at(pn);
+      if (p.settled) continue;
+      settle_acked(p, r, now);
+      if (!have_newest || p.sent_at >= newest.sent_at) {
+        newest.sent_at = p.sent_at;
+        newest.delivered = p.delivered;
+        newest.delivered_at = p.delivered_at;
+        newest.first_sent_at = p.first_sent_at;
+        newest.lost_bytes = p.lost_bytes;
+        newest.app_limited = p.app_limited;
+        newest_pn = pn;
+        have_newest = true;
+      }
+    }
+  }
+  if (ack.ecn.ce > last_ce_) {
+    r.newly_ce = ack.ecn.ce - last_ce_;
+    last_ce_ = ack.ecn.ce;
+  }
+  if (!have_newest) return r;
+
+  const Duration sample = now - newest.sent_at;
+  if (newest_pn == ack.ranges[0].last.value) {
+    r.largest_newly_acked = true;
+    r.largest_sent_at = newest.sent_at;
+    r.largest_received_at = ack.largest_received_at;
+    // The one-way delay is measured by the receiver's clock: good whichever way the ack took.
+    owd.on_sample(newest.sent_at, ack.largest_received_at, now);
+    if (own_path) {
+      r.has_rtt = true;
+      r.rtt = sample;
+      r.ack_delay = ack.ack_delay;
+      rtt.on_sample(sample, ack.ack_delay, now);
+    }
+  }
+  if (newest.sent_at >= rack_sent_at_) {
+    rack_sent_at_ = newest.sent_at;
+    rack_rtt_ = sample;
+  }
+  largest_acked_ = std::max(largest_acked_, newest_pn);
+  any_acked_ = true;
+
+  // Rate sample: the slower of how fast it was sent and how fast it was acknowledged.
+  const Duration send_elapsed = newest.sent_at - newest.first_sent_at;
+  const Duration ack_elapsed = now - newest.delivered_at;
+  const Duration interval = std::max(send_elapsed, ack_elapsed);
+  first_sent_at_ = newest.sent_at;
+  if (interval.ns > 0) {
+    r.sample_interval = interval;
+    r.sample_delivered = delivered_ - newest.delivered;
+    r.delivery_rate = BitRate::from_bytes_over(static_cast<double>(r.sample_delivered), interval);
+    r.sample_app_limited = newest.app_limited;
+    r.sample_prior_delivered = newest.delivered;
+  }
+  if (r.spurious_loss) {
+    reordering_seen_ = true;
+    reorder_mult_ = std::min(reorder_mult_ + 1, 16);
+    losses_since_spurious_ = 0;
+  }
+  detect_losses(rtt, now, r, lost);
+  r.sample_lost = lost_bytes_ > newest.lost_bytes ? lost_bytes_ - newest.lost_bytes : 0;
+  trim(now, rtt);
+  return r;
+}
+
+AckResult SentPackets::on_loss_timer(const RttEstimator& rtt, Time now, LostSegments& lost) {
+  AckResult r;
+  r.valid = true;
+  detect_losses(rtt, now, r, lost);
+  trim(now, rtt);
+  return r;
+}
+
+void SentPackets::retire(uint64_t pn, SentPacket& p) {
+  bytes_in_flight_ -= p.size;
+  --eliciting_in_flight_;
+  LostPacket late{pn, p.sent_at, p.size, p.segment_count, {}};
+  for (size_t i = 0; i < p.segment_count; ++i) {
+    Segment& s = *p.segments[i];
+    if (s.copies_in_flight > 0) --s.copies_in_flight;
+    late.segments[i] = std::move(p.segments[i]);
+    p.segments[i].reset();
+  }
+  p.segment_count = 0;
+  p.settled = true;
+  lost_.push_back(std::move(late));
+}
+
+void SentPackets::declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSegments& lost) {
+  for (size_t i = 0; i < p.segment_count; ++i) lost.push_back(p.segments[i]);
+  if (!p.mtu_probe) {
+    lost_bytes_ += p.size;
+    ++lost_packets_;
+    r.lost_bytes += p.size;
+    ++r.lost_packets;
+  }
+  if (++losses_since_spurious_ > 64 && reorder_mult_ > 1) {
+    --reorder_mult_;  // RFC 8985: the window shrinks again when reordering is no longer seen
+    losses_since_spurious_ = 0;
+  }
+  retire(pn, p);
+}
+
+void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r, LostSegments& lost) {
+  loss_time_ = Time::infinite();
+  if (!any_acked_) return;
+  // RFC 8985, 6.2: a packet is lost when one sent a reordering window later has been delivered.
+  const Duration base = std::max(rtt.smoothed(), rack_rtt_);
+  const Duration window = std::max(std::min(rtt.min() * reorder_mult_ / 4, rtt.smoothed()), kGranularity);
+  for (uint64_t pn = base_; pn < largest_acked_; ++pn) {
+    SentPacket& p = at(pn);
+    if (p.settled) continue;
+    if (p.sent_at > rack_sent_at_) break;
+    const bool overtaken = !reordering_seen_ && largest_acked_ - pn >= 3;  // RFC 9002, kPacketThreshold
+    const Time deadline = p.sent_at + base + window;
+    if (!overtaken && deadline > now) {
+      loss_time_ = deadline;
+      break;  // later ones were sent later
+    }
+    declare_lost(pn, p, r, lost);
+  }
+}
+
+void SentPackets::trim(Time now, const RttEstimator& rtt) {
+  while (ring_size_ > 0 && at(base_).settled) {
+    head_ = (head_ + 1) & (ring_.size() - 1);
+    ++base_;
+    --ring_size_;
+  }
+  const Duration keep = rtt.smoothed() * 3 + Duration::millis(200);
+  std::erase_if(lost_, [&](const LostPacket& p) { return now - p.sent_at > keep; });
+}
+
+void SentPackets::collect_unacked(LostSegments& out) const {
+  for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) {
+    const SentPacket& p = at(pn);
+    for (size_t i = 0; !p.settled && i < p.segment_count; ++i) out.push_back(p.segments[i]);
+  }
+}
+
+void SentPackets::abandon_in_flight() {
+  for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) {
+    SentPacket& p = at(pn);
+    if (!p.settled) retire(pn, p);
+  }
+  loss_time_ = Time::infinite();
+}
+
+Time SentPackets::oldest_unacked() const {
+  for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) {
+    if (!at(pn).settled) return at(pn).sent_at;
+  }
+  return {};
+}
+
+}  // namespace hawser

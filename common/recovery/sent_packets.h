@@ -1,0 +1,134 @@
+// What one path has sent and not yet settled: acknowledgement, loss detection (RACK, RFC 8985; thresholds of RFC 9002),
+// probe timeouts, and the delivery-rate sample of each ack (draft-cheng-iccrg-delivery-rate-estimation).
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "common/constants.h"
+#include "common/recovery/rtt.h"
+#include "common/recovery/segment.h"
+#include "common/types.h"
+#include "common/wire/frame.h"
+
+namespace hawser {
+
+struct SentPacket {
+  Time sent_at;
+  uint16_t size = 0;           // UDP payload, bytes
+  bool ack_eliciting = false;
+  bool settled = false;        // acknowledged, or declared lost, or not awaiting an ack
+  bool mtu_probe = false;      // its loss is no sign of congestion
+  bool app_limited = false;    // sent while there was not enough to send
+  uint8_t segment_count = 0;
+  std::array<SegmentRef, kFramesPerDatagram> segments;
+  // State of the path when it was sent, for the rate sample.
+  uint64_t delivered = 0;
+  Time delivered_at, first_sent_at;
+  uint64_t lost_bytes = 0;
+};
+
+// What one ack frame changed.
+struct AckResult {
+  bool valid = false;              // false: it acknowledges what was never sent; the frame is ignored
+  bool own_path = true;            // came on the path itself: RTT samples are good
+  uint64_t acked_bytes = 0;        // newly acknowledged, ack-eliciting
+  uint64_t lost_bytes = 0;         // newly declared lost, without MTU probes
+  uint64_t lost_packets = 0;
+  uint64_t acked_packets = 0;
+  bool spurious_loss = false;      // something declared lost arrived after all
+  uint64_t newly_ce = 0;
+  bool has_rtt = false;
+  Duration rtt, ack_delay;
+  bool largest_newly_acked = false;
+  Time largest_sent_at, largest_received_at;
+  uint16_t mtu_probe_acked = 0;    // size of the largest MTU probe acknowledged, 0 if none
+  // Delivery-rate sample of the newest acknowledged packet; zero interval means none.
+  BitRate delivery_rate;
+  Duration sample_interval;
+  bool sample_app_limited = false;
+  uint64_t sample_prior_delivered = 0;
+  uint64_t sample_lost = 0;        // bytes declared lost between sending that packet and now
+  uint64_t sample_delivered = 0;   // bytes delivered in the same span
+};
+
+class SentPackets {
+ public:
+  // Called for each segment of a datagram that was lost: the session decides whether to send it again.
+  using LostSegments = std::vector<SegmentRef>;
+
+  // The number the next sealed datagram must carry; on_sent advances it by one.
+  PacketNumber next() const { return PacketNumber{base_ + ring_size_}; }
+  // Fill in the returned record right after the datagram was sealed; it is valid until the next call.
+  SentPacket& on_sent(Time now, uint16_t size, bool ack_eliciting, bool app_limited);
+
+  // Applies an ack that came on this path (own_path) or on another. Lost segments are appended to `lost`.
+  AckResult on_ack(const wire::AckFrame& ack, bool own_path, RttEstimator& rtt, OneWayDelay& owd, Time now, LostSegments& lost);
+  // Declares lost what has timed out by now (RACK's timer).
+  AckResult on_loss_timer(const RttEstimator& rtt, Time now, LostSegments& lost);
+  // Takes every unsettled segment out for reinjection without declaring it lost (the path became suspect).
+  void collect_unacked(LostSegments& out) const;
+  // Forgets what is in flight (path lost or moved): nothing of it counts as in flight any more; late acks still settle it.
+  void abandon_in_flight();
+
+  Time loss_time() const { return loss_time_; }
+  uint64_t bytes_in_flight() const { return bytes_in_flight_; }
+  bool has_eliciting_in_flight() const { return eliciting_in_flight_ > 0; }
+  Time last_eliciting_sent() const { return last_eliciting_sent_; }
+  // The time of the oldest ack-eliciting datagram without answer, or Time{} when all are answered.
+  Time oldest_unacked() const;
+  uint64_t delivered() const { return delivered_; }
+  uint64_t total_lost_bytes() const { return lost_bytes_; }
+  uint64_t sent_packets() const { return base_ + ring_size_; }
+  uint64_t lost_packets() const { return lost_packets_; }
+  size_t tracked() const { return ring_size_; }
+
+ private:
+  SentPacket& at(uint64_t pn) { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
+  const SentPacket& at(uint64_t pn) const { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
+  void grow();
+  // A datagram declared lost is remembered for a while: a late ack proves the loss spurious.
+  struct LostPacket {
+    uint64_t pn = 0;
+    Time sent_at;
+    uint16_t size = 0;
+    uint8_t segment_count = 0;
+    std::array<SegmentRef, kFramesPerDatagram> segments;
+  };
+
+  void settle_acked(SentPacket& p, AckResult& r, Time now);
+  void settle_late(const wire::AckFrame& ack, AckResult& r);
+  void declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSegments& lost);
+  void retire(uint64_t pn, SentPacket& p);
+  void detect_losses(const RttEstimator& rtt, Time now, AckResult& r, LostSegments& lost);
+  void trim(Time now, const RttEstimator& rtt);
+
+  std::vector<SentPacket> ring_;  // power of two; holds numbers base_ .. base_ + ring_size_ - 1
+  size_t head_ = 0;
+  size_t ring_size_ = 0;
+  uint64_t base_ = 0;
+
+  std::vector<LostPacket> lost_;  // ascending by the time they were declared so
+  uint64_t bytes_in_flight_ = 0;
+  uint64_t eliciting_in_flight_ = 0;
+  Time last_eliciting_sent_;
+  Time loss_time_ = Time::infinite();
+
+  // RACK.
+  Time rack_sent_at_;
+  Duration rack_rtt_;
+  uint64_t largest_acked_ = 0;
+  bool any_acked_ = false;
+  bool reordering_seen_ = false;
+  int reorder_mult_ = 1;
+  int losses_since_spurious_ = 0;
+
+  // Delivery rate.
+  uint64_t delivered_ = 0;
+  Time delivered_at_, first_sent_at_;
+  uint64_t lost_bytes_ = 0;
+  uint64_t lost_packets_ = 0;
+  uint64_t last_ce_ = 0;
+};
+
+}  // namespace hawser

@@ -80,7 +80,8 @@ class Initiator {
   ByteSpan datagram() const { return datagram_; }
   SessionIndex own_index() const { return own_index_; }
 
-  // Takes a response; true only for the one true answer. After any rejection the object still awaits it.
+  // Takes a response. After a rejection for a reason before `payload` (anybody can provoke those) the object still
+  // awaits the true answer; `payload` and `cipher` are the authentic responder's own mistakes and end the attempt.
   Checked<Completed> consume_response(ByteSpan datagram, const CipherFactory& ciphers);
   // A cookie reply to our initiation; the cookie is good for kCookieLifetime on the path that it came by.
   std::optional<Cookie> open_cookie(ByteSpan datagram) const;

@@ -46,7 +46,12 @@ Bytes32 cookie_reply_key(ByteSpan public_key);
 // BLAKE2b-128 keyed: mac1, mac2.
 Bytes16 mac16(ByteSpan key, ByteSpan message);
 
-// One direction's data key and IV from one output of Noise's Split.
-void derive_data_key(const SecretKey& split_output, SecretKey& key, Iv& iv);
+// One direction's data key and IV.
+struct DataKey {
+  SecretKey key;
+  Iv iv{};
+};
+// From one output of Noise's Split.
+DataKey derive_data_key(const SecretKey& split_output);
 
 }  // namespace hawser

@@ -19,6 +19,11 @@ inline constexpr size_t kNoiseTag = 16;
 inline constexpr size_t kNoiseMessage1Keys = 32 + 32 + kNoiseTag;  // e, encrypted s
 inline constexpr size_t kNoiseMessage2Keys = 32;                   // e
 
+// The data keys' seeds, as Split gives them.
+struct NoiseSplit {
+  SecretKey to_responder, to_initiator;
+};
+
 // Noise section 5.2: chaining key, hash, cipher key and its counter.
 class NoiseSymmetricState {
  public:
@@ -32,31 +37,28 @@ class NoiseSymmetricState {
   void encrypt_and_hash(MutableByteSpan out, ByteSpan plaintext);
   // out.size() = sealed.size() - kNoiseTag. False leaves the state unusable: throw the handshake (or its clone) away.
   bool decrypt_and_hash(MutableByteSpan out, ByteSpan sealed);
-  // First output: initiator to responder.
-  void split(SecretKey& to_responder, SecretKey& to_initiator) const;
+  // The token `e`: hash and, because the pattern has a psk, key. Hence there is a key before anything is encrypted.
+  void mix_ephemeral(ByteSpan public_key);
+  // The tokens ee, es, se, ss. False on an all-zero result: abort.
+  [[nodiscard]] bool mix_dh(const SecretKey& secret, ByteSpan public_key);
+  NoiseSplit split() const;
   const HandshakeHash& hash() const { return h_; }
 
  private:
-  NoiseSymmetricState(const HandshakeHash& h, uint64_t n, bool has_key, Secret<128> keys)
-      : h_(h), n_(n), has_key_(has_key), keys_(std::move(keys)) {}
+  NoiseSymmetricState(const HandshakeHash& h, uint64_t n, Secret<128> keys) : h_(h), n_(n), keys_(std::move(keys)) {}
   std::span<uint8_t, 64> ck() { return keys_.bytes().first<64>(); }
   std::span<uint8_t, 32> k() { return keys_.bytes().subspan<64, 32>(); }
 
   HandshakeHash h_;
   uint64_t n_ = 0;
-  bool has_key_ = false;
   Secret<128> keys_;  // ck 64, k 32
-};
-
-// The data keys' seeds, as Split gives them.
-struct NoiseSplit {
-  SecretKey to_responder, to_initiator;
 };
 
 class NoiseInitiator {
  public:
   // `local` must outlive the object.
   NoiseInitiator(ByteSpan prologue, const StaticKeyPair& local, const PublicKey& responder);
+  NoiseInitiator clone() const;
 
   // e, es, s, ss into out (kNoiseMessage1Keys bytes). False when the responder's key is a low-order point.
   [[nodiscard]] bool write_message1_keys(Rng& rng, MutableByteSpan out);
@@ -69,9 +71,12 @@ class NoiseInitiator {
   // After write_message1_keys: what the enrolment proof is bound to. After read_message2: the final hash.
   const HandshakeHash& hash() const { return state_.hash(); }
   // After read_message2 only.
-  NoiseSplit split() const;
+  NoiseSplit split() const { return state_.split(); }
 
  private:
+  NoiseInitiator(const StaticKeyPair* local, const PublicKey& remote, NoiseSymmetricState state, SecretKey ephemeral)
+      : local_(local), remote_(remote), state_(std::move(state)), ephemeral_(std::move(ephemeral)) {}
+
   const StaticKeyPair* local_;
   PublicKey remote_;
   NoiseSymmetricState state_;
@@ -95,7 +100,7 @@ class NoiseResponder {
 
   const HandshakeHash& hash() const { return state_.hash(); }
   // After write_message2 only.
-  NoiseSplit split() const;
+  NoiseSplit split() const { return state_.split(); }
 
  private:
   NoiseSymmetricState state_;

@@ -30,6 +30,9 @@ class ReplayWindow {
   static constexpr uint64_t kWords = kWidth / 64 + 1;
   using Bits = std::array<uint64_t, kWords>;
 
+  void make_bitmap();
+  void advance_to(uint64_t n);
+
   uint64_t next_ = 0;           // highest received + 1
   std::unique_ptr<Bits> bits_;  // null: everything below next_ has been received
 };

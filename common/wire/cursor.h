@@ -9,7 +9,8 @@
 
 namespace hawser::wire {
 
-// Takes fields off a span. After the first field that is cut off or out of range, ok() is false and every field reads as zero.
+// Takes fields off a span. After the first field that is cut off or out of range, ok() is false and every field reads
+// as zero.
 class ByteReader {
  public:
   explicit ByteReader(ByteSpan bytes) : rest_(bytes) {}

@@ -1,5 +1,5 @@
-// Decoding of frames: total over all byte strings. A value that means nothing makes the datagram malformed, as a cut-off
-// frame does: the sender is authenticated, so it is a bug there, and half-understood frames would hide it.
+// Decoding of frames: total over all byte strings. A value that means nothing makes the datagram malformed, as a
+// cut-off frame does: the sender is authenticated, so it is a bug there, and half-understood frames would hide it.
 #include "common/wire/cursor.h"
 #include "common/wire/frame.h"
 
@@ -12,8 +12,12 @@ constexpr uint8_t kFirstSkippable = 0x40;
 constexpr size_t kMaxPacket = 65'535;
 
 // Lane and class share 16 bits in every frame that names a lane: lane 10, class 6.
-LaneId lane_of(uint16_t lane_and_class) { return LaneId{static_cast<uint16_t>(lane_and_class >> 6)}; }
-PacketClass class_of(uint16_t lane_and_class) { return PacketClass::from_bits(lane_and_class & 0x3f); }
+LaneId lane_of(uint16_t lane_and_class) {
+  return LaneId{static_cast<uint16_t>(lane_and_class >> 6)};
+}
+PacketClass class_of(uint16_t lane_and_class) {
+  return PacketClass::from_bits(lane_and_class & 0x3f);
+}
 
 DataFrame parse_data(ByteReader& in, bool sized) {
   DataFrame f;
@@ -136,6 +140,7 @@ void parse_announce(ByteReader& in, AnnounceFrame& f) {
 
 // One frame of a known type; an unknown type fails the reader.
 void parse_known(FrameType type, ByteReader& in, Frame& out) {
+  // clang-format off
   switch (type) {
     case FrameType::data: out = parse_data(in, false); return;
     case FrameType::data_sized: out = parse_data(in, true); return;
@@ -156,6 +161,7 @@ void parse_known(FrameType type, ByteReader& in, Frame& out) {
     case FrameType::compressed_header:
     case FrameType::repair_symbol: break;  // handled before, never here
   }
+  // clang-format on
   in.fail();
 }
 

@@ -11,7 +11,9 @@ namespace {
 constexpr uint16_t kLanes = 1024;
 constexpr size_t kMaxPacket = 65'535;
 
-uint64_t micros_of(int64_t ns) { return ns > 0 ? static_cast<uint64_t>(ns) / 1000 : 0; }
+uint64_t micros_of(int64_t ns) {
+  return ns > 0 ? static_cast<uint64_t>(ns) / 1000 : 0;
+}
 
 void put_lane(ByteWriter& w, LaneId lane, uint8_t class_bits) {
   if (lane.value >= kLanes) w.fail();

@@ -1,5 +1,6 @@
-// The two Noise payloads: a fixed head, then items {type 1, length 2, value}. Unknown items are passed over, so that a later
-// minor version can add some; a known item of a wrong length, repeated, or one too many makes the payload malformed.
+// The two Noise payloads: a fixed head, then items {type 1, length 2, value}. Unknown items are passed over, so that a
+// later minor version can add some; a known item of a wrong length, repeated, or one too many makes the payload
+// malformed.
 #include "common/wire/handshake_payload.h"
 
 #include "common/wire/cursor.h"
@@ -26,7 +27,9 @@ constexpr uint8_t kKnownCiphers = kCipherChaCha20 | kCipherAes256Gcm | kCipherAe
 // RFC 791: every host takes packets of 576 bytes; no tunnel is narrower.
 constexpr uint16_t kMinTunnelMtu = 576;
 
-bool is_one_cipher(uint8_t c) { return c != 0 && (c & (c - 1)) == 0 && (c & ~kKnownCiphers) == 0; }
+bool is_one_cipher(uint8_t c) {
+  return c != 0 && (c & (c - 1)) == 0 && (c & ~kKnownCiphers) == 0;
+}
 
 // A whole address: its item is exactly `octets` long, and it comes once.
 void parse_only(ByteReader& value, IpAddress& out, IpAddress::Family family) {
@@ -41,17 +44,22 @@ void parse_route(ByteReader& value, std::vector<IpPrefix>& out) {
   p.length = value.u8();
   p.address = value.ip();
   const unsigned full = p.address.is_v4() ? 32 : 128;
-  if (!value.ok() || p.length > full || p.masked() != p.address || out.size() >= kMaxAnnouncedRoutes) return value.fail();
+  if (!value.ok() || p.length > full || p.masked() != p.address || out.size() >= kMaxAnnouncedRoutes)
+    return value.fail();
   out.push_back(p);
 }
 
 void parse_item(AcceptItem type, ByteReader& value, AcceptPayload& p) {
   using Family = IpAddress::Family;
   switch (type) {
-    case AcceptItem::inner_v4: return parse_only(value, p.inner_v4, Family::v4);
-    case AcceptItem::inner_v6: return parse_only(value, p.inner_v6, Family::v6);
-    case AcceptItem::server_v4: return parse_only(value, p.server_v4, Family::v4);
-    case AcceptItem::server_v6: return parse_only(value, p.server_v6, Family::v6);
+    case AcceptItem::inner_v4:
+      return parse_only(value, p.inner_v4, Family::v4);
+    case AcceptItem::inner_v6:
+      return parse_only(value, p.inner_v6, Family::v6);
+    case AcceptItem::server_v4:
+      return parse_only(value, p.server_v4, Family::v4);
+    case AcceptItem::server_v6:
+      return parse_only(value, p.server_v6, Family::v6);
     case AcceptItem::observed:
       if (p.observed.is_set()) value.fail();
       p.observed = value.address();
@@ -62,14 +70,16 @@ void parse_item(AcceptItem type, ByteReader& value, AcceptPayload& p) {
       p.endpoints.push_back(a);
       return;
     }
-    case AcceptItem::route: return parse_route(value, p.routes);
+    case AcceptItem::route:
+      return parse_route(value, p.routes);
     case AcceptItem::dns: {
       const IpAddress a = value.ip();
       if (!value.ok() || p.dns.size() >= kMaxAnnouncedDns) return value.fail();
       p.dns.push_back(a);
       return;
     }
-    case AcceptItem::end: break;
+    case AcceptItem::end:
+      break;
   }
   // Of a later minor version: passed over whole.
   value.bytes(value.rest().size());

@@ -1,5 +1,5 @@
-// Variable-length integers (RFC 9000, section 16): 1, 2, 4 or 8 bytes, the two top bits give the length; values below 2^62.
-// Read tolerantly (any of the lengths), written in the shortest form.
+// Variable-length integers (RFC 9000, section 16): 1, 2, 4 or 8 bytes, the two top bits give the length; values below
+// 2^62. Read tolerantly (any of the lengths), written in the shortest form.
 #pragma once
 
 #include <optional>

@@ -13,7 +13,16 @@ void SentPackets::grow() {
   head_ = 0;
 }
 
+void SentPackets::trim_front() {
+  while (ring_size_ > 0 && at(base_).settled) {
+    head_ = (head_ + 1) & (ring_.size() - 1);
+    ++base_;
+    --ring_size_;
+  }
+}
+
 SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bool app_limited) {
+  trim_front();  // ack-only datagrams get no ack that would do it
   if (ring_size_ == ring_.size()) grow();
   if (bytes_in_flight_ == 0) {
     // A new flight: the sample must not span the idle time before it.
@@ -213,11 +222,7 @@ void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r,
 }
 
 void SentPackets::trim(Time now, const RttEstimator& rtt) {
-  while (ring_size_ > 0 && at(base_).settled) {
-    head_ = (head_ + 1) & (ring_.size() - 1);
-    ++base_;
-    --ring_size_;
-  }
+  trim_front();
   const Duration keep = rtt.smoothed() * 3 + Duration::millis(200);
   std::erase_if(lost_, [&](const LostPacket& p) { return now - p.sent_at > keep; });
 }

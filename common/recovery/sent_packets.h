@@ -87,6 +87,7 @@ class SentPackets {
   SentPacket& at(uint64_t pn) { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
   const SentPacket& at(uint64_t pn) const { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
   void grow();
+  void trim_front();
   // A datagram declared lost is remembered for a while: a late ack proves the loss spurious.
   struct LostPacket {
     uint64_t pn = 0;

@@ -1,0 +1,88 @@
+// The default controller, `auto`: it models the path (delivery rate and minimum RTT, as BBR does) instead of reacting to
+// each loss, keeps the standing queue out of the network, and believes in congestion only when delay or probing says so.
+#pragma once
+
+#include <array>
+
+#include "common/congestion/controller.h"
+
+namespace hawser {
+
+// The greatest of the samples of the last rounds.
+class WindowedMaxRate {
+ public:
+  void update(BitRate sample, uint64_t round) {
+    if (round != slot_round_[index_]) {
+      index_ = (index_ + 1) % kSlots;
+      slot_round_[index_] = round;
+      slots_[index_] = BitRate{};
+    }
+    slots_[index_] = std::max(slots_[index_], sample);
+  }
+  BitRate value(uint64_t round) const {
+    BitRate best;
+    for (size_t i = 0; i < kSlots; ++i) {
+      if (slot_round_[i] + kRounds >= round) best = std::max(best, slots_[i]);
+    }
+    return best;
+  }
+  void scale(double k) {
+    for (BitRate& s : slots_) s.bps *= k;
+  }
+
+ private:
+  static constexpr size_t kRounds = 10;  // full rounds; application-limited ones do not count
+  static constexpr size_t kSlots = kRounds + 1;
+  std::array<BitRate, kSlots> slots_{};
+  std::array<uint64_t, kSlots> slot_round_{};
+  size_t index_ = 0;
+};
+
+class ModelController final : public Controller {
+ public:
+  ModelController(uint16_t datagram_size, uint64_t seed);
+  void on_sample(const CongestionSample& s) override;
+  void on_sent(Time now, uint64_t bytes_in_flight, uint16_t size) override;
+  void on_path_revived(Time now) override;
+  uint64_t congestion_window() const override { return window_; }
+  BitRate pacing_rate() const override { return pacing_; }
+  BitRate capacity() const override { return bandwidth_; }
+  wire::CongestionKind kind() const override { return wire::CongestionKind::automatic; }
+
+ private:
+  enum class Phase : uint8_t { startup, drain, cruise, probe_up, probe_down };
+  void enter(Phase phase, Time now);
+  void update_round(const CongestionSample& s);
+  void update_bandwidth(const CongestionSample& s);
+  void check_startup_done(const CongestionSample& s);
+  void advance_cycle(const CongestionSample& s);
+  void on_round_end(const CongestionSample& s);
+  void set_outputs(const RttEstimator& rtt);
+  double bdp(const RttEstimator& rtt, double gain) const;
+
+  const uint16_t datagram_;
+  uint64_t random_;
+  Phase phase_ = Phase::startup;
+  Time phase_began_;
+  double pacing_gain_;
+  WindowedMaxRate max_rate_;
+  BitRate bandwidth_;
+  uint64_t window_;
+  BitRate pacing_;
+
+  uint64_t round_ = 0;              // rounds that were not application-limited advance the filter
+  uint64_t round_end_delivered_ = 0;
+  bool round_ended_ = false;
+  bool round_app_limited_ = false;
+  uint64_t round_lost_ = 0, round_acked_ = 0;
+  Duration round_min_rtt_ = Duration::infinite();
+
+  BitRate full_bandwidth_;          // startup: the plateau's height
+  int full_bandwidth_rounds_ = 0;
+  Duration cruise_for_;
+  Time last_deep_drain_;
+  bool deep_drain_ = false;
+  double cruise_loss_ = 0;          // moving average of the loss ratio outside probing
+};
+
+}  // namespace hawser

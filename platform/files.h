@@ -27,6 +27,8 @@ Status make_directories(const std::string& path, uint32_t mode = 0700);
 // Missing is fine.
 Status remove_file(const std::string& path);
 Status rename_file(const std::string& from, const std::string& to);
+// Gives a file to a user of the system and his group, as root; false when there is no such user or we are not root.
+Result<bool> change_owner(const std::string& path, const std::string& user);
 // Names in a folder, sorted, without . and ..; empty when there is no such folder.
 std::vector<std::string> list_directory(const std::string& path);
 

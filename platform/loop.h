@@ -17,10 +17,26 @@ enum class Signal : uint8_t { interrupt, terminate, hangup };
 class EventLoop {
  public:
   struct Impl;
-  struct FdState;
-  struct TimerState;
-  struct SignalState;
-  struct HookState;
+  // Something the loop watches; made and understood in loop.cc.
+  struct Item {
+    virtual ~Item() = default;
+    virtual void stop() = 0;
+  };
+
+  // Keeps an item watched for as long as it lives.
+  class Handle {
+   public:
+    Handle() = default;
+    Handle(Handle&&) noexcept = default;
+    Handle& operator=(Handle&& other) noexcept;
+    ~Handle() { reset(); }
+    void reset();
+    explicit operator bool() const { return item_ != nullptr; }
+
+   protected:
+    friend class EventLoop;
+    std::shared_ptr<Item> item_;
+  };
 
   // Which of the watched directions are ready. An error or hang-up shows as both; the next read or write tells it.
   struct Ready {
@@ -28,63 +44,24 @@ class EventLoop {
     bool writable = false;
   };
 
-  class FdWatch {
+  class FdWatch : public Handle {
    public:
-    FdWatch();
-    FdWatch(FdWatch&&) noexcept;
-    FdWatch& operator=(FdWatch&&) noexcept;
-    ~FdWatch();
     // Cheap when nothing changes. Interest::none keeps the handle and watches nothing.
     void set_interest(Interest interest);
-    explicit operator bool() const { return state_ != nullptr; }
-
-   private:
-    friend class EventLoop;
-    std::shared_ptr<FdState> state_;
   };
 
   // A one-shot deadline to the nanosecond (timerfd, absolute); after it fired it is idle until set again.
-  class Timer {
+  class Timer : public Handle {
    public:
-    Timer();
-    Timer(Timer&&) noexcept;
-    Timer& operator=(Timer&&) noexcept;
-    ~Timer();
     // Replaces the deadline; one in the past fires in the next turn of the loop. Time::infinite() disarms.
     // No system call when the deadline is the one already set.
     void set_deadline(Time deadline);
     void cancel() { set_deadline(Time::infinite()); }
     bool armed() const;
-    explicit operator bool() const { return state_ != nullptr; }
-
-   private:
-    friend class EventLoop;
-    std::shared_ptr<TimerState> state_;
   };
 
-  class SignalWatch {
-   public:
-    SignalWatch();
-    SignalWatch(SignalWatch&&) noexcept;
-    SignalWatch& operator=(SignalWatch&&) noexcept;
-    ~SignalWatch();
-
-   private:
-    friend class EventLoop;
-    std::shared_ptr<SignalState> state_;
-  };
-
-  class Hook {
-   public:
-    Hook();
-    Hook(Hook&&) noexcept;
-    Hook& operator=(Hook&&) noexcept;
-    ~Hook();
-
-   private:
-    friend class EventLoop;
-    std::shared_ptr<HookState> state_;
-  };
+  using SignalWatch = Handle;
+  using Hook = Handle;
 
   static Result<std::unique_ptr<EventLoop>> create();
   ~EventLoop();

@@ -8,18 +8,19 @@
 #include <string_view>
 #include <vector>
 
+#include "common/interface_type.h"
 #include "common/net.h"
 #include "common/result.h"
 #include "platform/loop.h"
 
 namespace hawser {
 
-enum class InterfaceType : uint8_t { ethernet, wifi, cellular, other };
 const char* to_string(InterfaceType type);  // "ethernet", "wifi", "cellular", "other"
 
 struct InterfaceAddress {
   IpAddress address;
   uint8_t prefix_length = 0;
+  bool temporary = false;  // an IPv6 privacy address: changes daily; the kernel prefers it for outgoing connections
   bool operator==(const InterfaceAddress&) const = default;
 };
 
@@ -44,6 +45,8 @@ struct Interface {
 Result<std::vector<Interface>> list_interfaces();
 // Index of an interface by name, 0 when there is none.
 uint32_t interface_index(const std::string& name);
+// Whether IPv6 can be used at all: the kernel has it, and it is not switched off for this interface ("all": anywhere).
+bool ipv6_enabled(const std::string& interface = "all");
 
 // Follows links, addresses and routes. The callback runs in the loop, coalesced: at once when something was lost (link
 // or carrier down, address or route gone), after `debounce` for additions. The same state is never reported twice.
@@ -67,6 +70,8 @@ class InterfaceWatcher {
 
   // The state now (not debounced).
   virtual std::vector<Interface> interfaces() const = 0;
+  // Routes in these tables are our own doing: their changes are not reported.
+  virtual void set_own_tables(std::vector<uint32_t> tables) = 0;
   // How often the kernel's queue overflowed and everything was read again.
   virtual uint64_t resyncs() const = 0;
   // Reads everything again (after resume from sleep).

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "common/types.h"
@@ -57,6 +58,16 @@ Duration watchdog_interval();
 void protect_process_memory();
 // Keeps what is in memory now from being swapped; false when RLIMIT_MEMLOCK does not allow it.
 bool lock_memory(void* begin, size_t length);
+
+// Runs a program found in PATH or the system's sbin folders, without a shell, and waits for it.
+struct ProgramResult {
+  int exit_status = 0;  // 128 + n when signal n ended it
+  std::string output, errors;
+};
+// Error system_integration when there is no such program.
+Result<ProgramResult> run_program(const std::vector<std::string>& argv, std::string_view stdin_text = {});
+// Whether systemd is PID 1 of this machine.
+bool systemd_is_running();
 
 uint32_t effective_uid();
 // Whether this process may change the network (CAP_NET_ADMIN in the effective set).

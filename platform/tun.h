@@ -30,12 +30,17 @@ class TunDevice {
   uint32_t index() const { return index_; }
   int fd() const { return fd_.get(); }
   const Counters& counters() const { return counters_; }
+  // The addresses that were set and are meant to be there.
+  const std::vector<IpPrefix>& addresses() const { return addresses_; }
+  // Somebody deleted the device: the descriptor is dead and stays readable for ever; stop watching it.
+  bool gone() const { return gone_; }
 
   Status set_mtu(uint32_t mtu);
   // The address with its prefix length, e.g. 10.9.0.2/32 or 10.9.0.1/16; one already there is no error.
   Status add_address(const IpPrefix& address);
   Status remove_address(const IpPrefix& address);
-  // Adds and removes what is needed so that exactly these addresses of ours are there.
+  // Adds and removes what is needed so that exactly these addresses of ours are there. On a machine without IPv6 the
+  // IPv6 ones are left out.
   Status set_addresses(const std::vector<IpPrefix>& addresses);
   Status set_up(bool up);
 
@@ -55,6 +60,7 @@ class TunDevice {
   uint32_t index_ = 0;
   std::vector<IpPrefix> addresses_;
   Counters counters_;
+  bool gone_ = false;
 };
 
 }  // namespace hawser

@@ -207,183 +207,53 @@ TEST_CASE("nothing and padding alone end without a frame") {
 TEST_CASE("values that mean nothing are malformed") {
   const std::pair<const char*, const char*> cases[] = {
       {"data without a payload", "010000000000"},
-      {"sized data of length zero",
-       "02"
-       "0000"
-       "000000"
-       "0000"
-       "05"},
-      {"sized data longer than the datagram",
-       "02"
-       "0000"
-       "000000"
-       "0003"
-       "4500"},
+      {"sized data of length zero", "02 0000 000000 0000 05"},
+      {"sized data longer than the datagram", "02 0000 000000 0003 4500"},
       {"fragment of length zero", "03000000000000000000"},
       {"first fragment marked last", "0300000000008000000145"},
       {"second fragment not marked last", "0300000000000001000145"},
-      {"ack of no range",
-       "04010000000000"
-       "00"},
-      {"ack of 33 ranges",
-       "04010000000000"
-       "21"
-       "7fff00"},
-      {"ack range below zero",
-       "04010000000000"
-       "01"
-       "05"
-       "06"},
-      {"ack gap below zero",
-       "04010000000000"
-       "02"
-       "05"
-       "02"
-       "02"
-       "00"},
-      {"ack path id above 32 bits",
-       "04c000000100000000"
-       "0000000000"
-       "01"
-       "05"
-       "00"},
-      {"ack time beyond int64 nanoseconds",
-       "0401"
-       "00"
-       "ffffffffffffffff"
-       "000000"
-       "01"
-       "05"
-       "00"},
-      {"ack delay beyond int64 nanoseconds",
-       "0401"
-       "c020c49ba5e353f8"
-       "00"
-       "000000"
-       "01"
-       "05"
-       "00"},
-      {"observed address of no family",
-       "0805"
-       "7f000001"
-       "01bb"},
-      {"path status intent",
-       "0901"
-       "00"
-       "05"
-       "00"
-       "00"},
-      {"path status priority",
-       "0901"
-       "00"
-       "00"
-       "05"
-       "00"},
-      {"rate cap above 32 bits of kbit/s",
-       "0901"
-       "00"
-       "00"
-       "00"
-       "c000000100000000"},
-      {"policy mode",
-       "0a00"
-       "04"
-       "00"
-       "00"
-       "00"},
-      {"policy scheduler",
-       "0a00"
-       "00"
-       "09"
-       "00"
-       "00"},
-      {"policy congestion",
-       "0a00"
-       "00"
-       "00"
-       "07"
-       "00"},
-      {"policy rule of no kind",
-       "0a00"
-       "00"
-       "00"
-       "00"
-       "01"
-       "06"
-       "0000"
-       "0000"
-       "04"},
-      {"policy ports the wrong way round",
-       "0a00"
-       "00"
-       "00"
-       "00"
-       "01"
-       "06"
-       "0002"
-       "0001"
-       "00"},
-      {"control ack of no kind",
-       "0b02"
-       "00"
-       "00"},
+      {"ack of no range", "04010000000000 00"},
+      {"ack range below zero", "04010000000000 01 05 06"},
+      {"ack gap below zero", "04010000000000 02 05 02 02 00"},
+      {"ack path id above 32 bits", "04c000000100000000 0000000000 01 05 00"},
+      {"ack time beyond int64 nanoseconds", "0401 00 ffffffffffffffff 000000 01 05 00"},
+      {"ack delay beyond int64 nanoseconds", "0401 c020c49ba5e353f8 00 000000 01 05 00"},
+      {"observed address of no family", "0805 7f000001 01bb"},
+      {"path status intent", "0901 00 05 00 00"},
+      {"path status priority", "0901 00 00 05 00"},
+      {"rate cap above 32 bits of kbit/s", "0901 00 00 00 c000000100000000"},
+      {"policy mode", "0a00 04 00 00 00"},
+      {"policy scheduler", "0a00 00 09 00 00"},
+      {"policy congestion", "0a00 00 00 07 00"},
+      {"policy rule of no kind", "0a00 00 00 00 01 06 0000 0000 04"},
+      {"policy ports the wrong way round", "0a00 00 00 00 01 06 0002 0001 00"},
+      {"control ack of no kind", "0b02 00 00"},
       {"close reason", "0d08"},
-      {"gave up nothing",
-       "0e0040"
-       "000001"
-       "0000"},
+      {"gave up nothing", "0e0040 000001 0000"},
       {"announce nothing", "0f00"},
       {"announce nine",
-       "0f09"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"
-       "047f00000101bb"},
+       "0f09 047f00000101bb 047f00000101bb 047f00000101bb 047f00000101bb 047f00000101bb 047f00000101bb 047f00000101bb "
+       "047f00000101bb 047f00000101bb"},
   };
   for (const auto& [name, hex] : cases) {
     CAPTURE(name);
     CHECK(ends_as(hex) == Next::malformed);
   }
+  std::string ranges;
+  for (int i = 0; i < 31; ++i) ranges += "0000";
+  CHECK(ends_as("04 01 00 00 00 00 00 20 7fff 00" + ranges) == Next::end);
+  CHECK(ends_as("04 01 00 00 00 00 00 21 7fff 00 0000" + ranges) == Next::malformed);
   std::string rules;
   for (int i = 0; i < 65; ++i) rules += "060000000000";
-  CHECK(ends_as("0a000000"
-                "00"
-                "41" +
-                rules) == Next::malformed);
-  CHECK(ends_as("0a000000"
-                "00"
-                "40" +
-                rules.substr(12)) == Next::end);
+  CHECK(ends_as("0a000000 00 41" + rules) == Next::malformed);
+  CHECK(ends_as("0a000000 00 40" + rules.substr(12)) == Next::end);
 }
 
 TEST_CASE("the borders next to the nonsense are accepted") {
-  CHECK(ends_as("04010000000000"
-                "01"
-                "05"
-                "05") == Next::end);  // reaches packet 0
-  CHECK(ends_as("04010000000000"
-                "02"
-                "05"
-                "02"
-                "01"
-                "00") == Next::end);  // second range is packet 0
-  CHECK(ends_as("0401"
-                "00"
-                "c020c49ba5e353f7"
-                "000000"
-                "01"
-                "05"
-                "00") == Next::end);
-  CHECK(ends_as("0901"
-                "00"
-                "04"
-                "04"
-                "c0000000ffffffff") == Next::end);
+  CHECK(ends_as("04010000000000 01 05 05") == Next::end);        // reaches packet 0
+  CHECK(ends_as("04010000000000 02 05 02 01 00") == Next::end);  // second range is packet 0
+  CHECK(ends_as("0401 00 c020c49ba5e353f7 000000 01 05 00") == Next::end);
+  CHECK(ends_as("0901 00 04 04 c0000000ffffffff") == Next::end);
   CHECK(ends_as("0d07") == Next::end);
 }
 
@@ -445,16 +315,10 @@ TEST_CASE("a rate cap is never rounded to no cap, and never overflows") {
 
 TEST_CASE("reserved class bits are ignored, unknown classes are bulk") {
   Next how;
-  CHECK(read_all(from_hex("01"
-                          "007a"
-                          "000001"
-                          "45"),
-                 how) == std::vector<std::string>{"DATA lane=1 class=10 seq=1 payload=45"});
-  CHECK(read_all(from_hex("01"
-                          "0047"
-                          "000001"
-                          "45"),
-                 how) == std::vector<std::string>{"DATA lane=1 class=0 seq=1 payload=45"});
+  CHECK(read_all(from_hex("01 007a 000001 45"), how) ==
+        std::vector<std::string>{"DATA lane=1 class=10 seq=1 payload=45"});
+  CHECK(read_all(from_hex("01 0047 000001 45"), how) ==
+        std::vector<std::string>{"DATA lane=1 class=0 seq=1 payload=45"});
 }
 
 TEST_CASE("headers have the sizes that the scheduler counts on") {

@@ -107,10 +107,7 @@ TEST_CASE("truncated initiation payloads are refused, except at an item's border
 }
 
 TEST_CASE("initiation payload: unknown items are passed over; repeated, cut or resized ones refused") {
-  const std::string head =
-      "00"
-      "0000000000000001"
-      "01";
+  const std::string head = "00 0000000000000001 01";
   const std::string enrolment = "010020" + std::string(64, 'a');
   auto decodes = [](const std::string& hex) { return decode_initiation_payload(ByteSpan(from_hex(hex))); };
   CHECK(decodes(head));
@@ -121,10 +118,7 @@ TEST_CASE("initiation payload: unknown items are passed over; repeated, cut or r
   CHECK_FALSE(decodes(head + "01001f" + std::string(62, 'a')));
   CHECK_FALSE(decodes(head + "010021" + std::string(66, 'a')));
   CHECK_FALSE(decodes(head + "7f0004010203"));
-  CHECK_FALSE(
-      decodes("00"
-              "0000000000000001"
-              "00"));  // no cipher at all
+  CHECK_FALSE(decodes("00 0000000000000001 00"));  // no cipher at all
 }
 
 TEST_CASE("accept payloads survive the round trip and always fit a response") {
@@ -187,12 +181,7 @@ TEST_CASE("truncated accept payloads are refused, except at an item's border") {
 }
 
 TEST_CASE("accept payloads: what means nothing is refused") {
-  const std::string head =
-      "01"
-      "00"
-      "0000000000000002"
-      "01"
-      "0578";
+  const std::string head = "01 00 0000000000000002 01 0578";
   auto decodes = [](const std::string& hex) { return decode_response_payload(ByteSpan(from_hex(hex))).has_value(); };
   auto times = [](size_t n, const std::string& s) {
     std::string out;
@@ -200,82 +189,27 @@ TEST_CASE("accept payloads: what means nothing is refused") {
     return out;
   };
   CHECK(decodes(head));
-  CHECK(decodes(head + "700002aabb"
-                       "010004"
-                       "0a090002"));
-  CHECK(decodes(head + times(kMaxAnnouncedRoutes,
-                             "070006"
-                             "10"
-                             "04"
-                             "0a090000")));
+  CHECK(decodes(head + "700002aabb 010004 0a090002"));
+  CHECK(decodes(head + times(kMaxAnnouncedRoutes, "070006 10 04 0a090000")));
   const std::pair<const char*, std::string> cases[] = {
       {"kind", "03" + head.substr(2)},
-      {"two ciphers",
-       "01"
-       "00"
-       "0000000000000002"
-       "03"
-       "0578"},
-      {"no cipher",
-       "01"
-       "00"
-       "0000000000000002"
-       "00"
-       "0578"},
-      {"unknown cipher",
-       "01"
-       "00"
-       "0000000000000002"
-       "08"
-       "0578"},
-      {"mtu below 576",
-       "01"
-       "00"
-       "0000000000000002"
-       "01"
-       "023f"},
-      {"short v4", head + "010003"
-                          "0a0900"},
-      {"long v4", head + "010005"
-                         "0a09000200"},
-      {"v4 twice", head + times(2,
-                                "010004"
-                                "0a090002")},
-      {"observed of no family", head + "050007"
-                                       "05"
-                                       "c0000201"
-                                       "01bb"},
-      {"observed twice", head + times(2,
-                                      "050007"
-                                      "04"
-                                      "c0000201"
-                                      "01bb")},
-      {"nine endpoints", head + times(9,
-                                      "060007"
-                                      "04"
-                                      "c0000201"
-                                      "01bb")},
-      {"17 routes", head + times(17,
-                                 "070006"
-                                 "10"
-                                 "04"
-                                 "0a090000")},
-      {"route longer than its address", head + "070006"
-                                               "21"
-                                               "04"
-                                               "0a090000"},
-      {"route with host bits", head + "070006"
-                                      "10"
-                                      "04"
-                                      "0a090001"},
-      {"five resolvers", head + times(5,
-                                      "080005"
-                                      "04"
-                                      "09090909")},
+      {"two ciphers", "01 00 0000000000000002 03 0578"},
+      {"no cipher", "01 00 0000000000000002 00 0578"},
+      {"unknown cipher", "01 00 0000000000000002 08 0578"},
+      {"mtu below 576", "01 00 0000000000000002 01 023f"},
+      {"short v4", head + "010003 0a0900"},
+      {"long v4", head + "010005 0a09000200"},
+      {"v4 twice", head + times(2, "010004 0a090002")},
+      {"observed of no family", head + "050007 05 c0000201 01bb"},
+      {"observed twice", head + times(2, "050007 04 c0000201 01bb")},
+      {"nine endpoints", head + times(9, "060007 04 c0000201 01bb")},
+      {"17 routes", head + times(17, "070006 10 04 0a090000")},
+      {"route longer than its address", head + "070006 21 04 0a090000"},
+      {"route with host bits", head + "070006 10 04 0a090001"},
+      {"five resolvers", head + times(5, "080005 04 09090909")},
       {"item cut", head + "08"},
       {"item cut in its length", head + "0800"},
-      {"item cut in its value", head + "080005"
-                                       "04"},
+      {"item cut in its value", head + "080005 04"},
   };
   for (const auto& [name, hex] : cases) {
     CAPTURE(name);

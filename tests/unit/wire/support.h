@@ -2,6 +2,7 @@
 // file.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -27,13 +28,16 @@ inline std::string to_hex(ByteSpan bytes) {
   return s;
 }
 
-inline Bytes from_hex(const std::string& hex) {
+// Spaces between bytes are for the reader's eye.
+inline Bytes from_hex(std::string hex) {
+  hex.erase(std::remove(hex.begin(), hex.end(), ' '), hex.end());
   if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
     throw std::runtime_error("not hex: " + hex);
   }
   Bytes out;
-  for (size_t i = 0; i < hex.size(); i += 2)
+  for (size_t i = 0; i < hex.size(); i += 2) {
     out.push_back(static_cast<uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
   return out;
 }
 

@@ -75,6 +75,10 @@ class Endpoint {
   virtual void close(UserId user, wire::CloseReason reason, Time now) = 0;
   virtual void close_all(wire::CloseReason reason, Time now) = 0;
 
+  // Server: what later handshakes announce (after a reload); live sessions learn the endpoints at once. Client: no effect.
+  virtual void set_announcements(std::vector<SocketAddress> endpoints, std::vector<IpPrefix> routes,
+                                 std::vector<IpAddress> dns, Time now) = 0;
+
   virtual EndpointInfo info() const = 0;
   // Client: exactly one entry once links exist. Server: one per session.
   virtual std::vector<SessionInfo> sessions(Time now) const = 0;

@@ -10,6 +10,7 @@
 #include "common/crypto/key.h"
 #include "common/crypto/secret.h"
 #include "common/drop.h"
+#include "common/interface_type.h"
 #include "common/net.h"
 #include "common/queue/packet.h"
 #include "common/types.h"
@@ -52,8 +53,6 @@ struct DeliverBatch {
 };
 
 // ---- path events (client) ----------------------------------------------------------------------------------------
-
-enum class InterfaceType : uint8_t { other = 0, ethernet = 1, wifi = 2, cellular = 3 };
 
 // A socket of the client bound to one interface and source address, towards one server address.
 struct LinkUp {

@@ -1,0 +1,117 @@
+// Header parsing by hand: total, never beyond the packet, IPv6 extension headers followed to a bound.
+#include "common/queue/classify.h"
+
+namespace hawser {
+namespace {
+
+constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58;
+constexpr uint16_t kQuicPort = 443;
+
+uint16_t u16(ByteSpan b, size_t at) { return static_cast<uint16_t>(b[at] << 8 | b[at + 1]); }
+
+uint64_t mix(uint64_t h, uint64_t v) {
+  h ^= v;
+  h *= 0xff51afd7ed558ccdull;
+  return h ^ h >> 32;
+}
+
+uint64_t hash_address(uint64_t h, const IpAddress& a) {
+  for (size_t i = 0; i < a.octets().size(); i += 4) {
+    h = mix(h, static_cast<uint64_t>(a.bytes[i]) << 24 | static_cast<uint64_t>(a.bytes[i + 1]) << 16 |
+                   static_cast<uint64_t>(a.bytes[i + 2]) << 8 | a.bytes[i + 3]);
+  }
+  return h;
+}
+
+// EF, CS5 and CS6 mark traffic for which late is as bad as lost.
+bool is_realtime_dscp(uint8_t dscp) { return dscp == 46 || dscp == 40 || dscp == 48; }
+
+PacketClass marked_class(const PacketHeaders& h) {
+  if (is_realtime_dscp(h.dscp)) return {TrafficClass::realtime, true};
+  const bool dns = h.source_port == 53 || h.destination_port == 53;
+  if (h.protocol == kIcmp || h.protocol == kIcmpV6 || (h.protocol == kUdp && dns)) return {TrafficClass::interactive, true};
+  return {TrafficClass::bulk, false};
+}
+
+// Follows IPv6 extension headers; returns the offset of the transport header, or nothing when there is none to read.
+std::optional<size_t> ipv6_transport(ByteSpan p, uint8_t& protocol) {
+  size_t at = 40;
+  protocol = p[6];
+  for (int i = 0; i < 8; ++i) {
+    const bool skippable = protocol == 0 || protocol == 43 || protocol == 60 || protocol == 135;
+    if (protocol == 44) {  // fragment: only its protocol is known to all pieces
+      if (at + 8 > p.size()) return std::nullopt;
+      protocol = p[at];
+      return std::nullopt;
+    }
+    if (!skippable) return at;
+    if (at + 8 > p.size()) return std::nullopt;
+    protocol = p[at];
+    at += 8 + size_t{p[at + 1]} * 8;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
+  PacketHeaders h;
+  std::optional<size_t> transport;
+  if (p.size() >= 20 && p[0] >> 4 == 4) {
+    const size_t header = size_t{p[0] & 0xfu} * 4;
+    if (header < 20 || header > p.size() || u16(p, 2) != p.size()) return std::nullopt;
+    h.dscp = p[1] >> 2;
+    h.ecn = p[1] & 3;
+    h.protocol = p[9];
+    h.source = IpAddress::v4(p.subspan(12, 4));
+    h.destination = IpAddress::v4(p.subspan(16, 4));
+    const bool fragment = (u16(p, 6) & 0x3fff) != 0;
+    if (!fragment) transport = header;
+  } else if (p.size() >= 40 && p[0] >> 4 == 6) {
+    if (size_t{u16(p, 4)} + 40 != p.size()) return std::nullopt;
+    const auto traffic_class = static_cast<uint8_t>(p[0] << 4 | p[1] >> 4);
+    h.dscp = traffic_class >> 2;
+    h.ecn = traffic_class & 3;
+    h.source = IpAddress::v6(p.subspan(8, 16));
+    h.destination = IpAddress::v6(p.subspan(24, 16));
+    transport = ipv6_transport(p, h.protocol);
+  } else {
+    return std::nullopt;
+  }
+  if (transport && (h.protocol == kTcp || h.protocol == kUdp) && *transport + 4 <= p.size()) {
+    h.source_port = u16(p, *transport);
+    h.destination_port = u16(p, *transport + 2);
+  }
+  h.small = p.size() <= 300;
+  uint64_t hash = mix(seed, h.protocol);
+  hash = hash_address(hash, h.source);
+  hash = hash_address(hash, h.destination);
+  h.flow_hash = mix(hash, static_cast<uint64_t>(h.source_port) << 16 | h.destination_port);
+  h.marked = marked_class(h);
+  // QUIC is one flow that carries files: it is ordered like TCP whatever its packets' size.
+  const bool quic = h.protocol == kUdp && (h.source_port == kQuicPort || h.destination_port == kQuicPort);
+  if (quic) h.marked = {TrafficClass::bulk, false};
+  return h;
+}
+
+void set_ecn(MutableByteSpan p, uint8_t ecn) {
+  if (p.size() >= 40 && p[0] >> 4 == 6) {
+    p[1] = static_cast<uint8_t>((p[1] & ~0x30) | (ecn & 3) << 4);
+    return;
+  }
+  if (p.size() < 20 || p[0] >> 4 != 4) return;
+  // RFC 1624: HC' = ~(~HC + ~m + m').
+  const uint16_t old_word = static_cast<uint16_t>(p[0] << 8 | p[1]);
+  p[1] = static_cast<uint8_t>((p[1] & ~3) | (ecn & 3));
+  const uint16_t new_word = static_cast<uint16_t>(p[0] << 8 | p[1]);
+  uint32_t sum = static_cast<uint16_t>(~(p[10] << 8 | p[11]));
+  sum += static_cast<uint16_t>(~old_word);
+  sum += new_word;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  const auto check = static_cast<uint16_t>(~sum);
+  p[10] = static_cast<uint8_t>(check >> 8);
+  p[11] = static_cast<uint8_t>(check);
+}
+
+}  // namespace hawser

@@ -1,0 +1,29 @@
+// Reads an inner IP packet's headers: its flow (for lanes and fair queueing) and the class its markings ask for.
+#pragma once
+
+#include <optional>
+
+#include "common/net.h"
+#include "common/traffic_class.h"
+#include "common/types.h"
+
+namespace hawser {
+
+struct PacketHeaders {
+  uint64_t flow_hash = 0;   // of addresses, protocol and ports; of addresses and protocol for fragments
+  IpAddress source, destination;
+  uint8_t protocol = 0;
+  uint8_t dscp = 0, ecn = 0;
+  uint16_t source_port = 0, destination_port = 0;  // zero when there are none
+  bool small = false;       // at most 300 bytes
+  PacketClass marked;       // by DSCP, protocol and size alone; the queue knows more (rate)
+};
+
+// Nothing when it is not a well-formed IPv4 or IPv6 packet (its length fields included). `seed` makes the hash
+// unpredictable, so that nobody can aim flows at one queue.
+std::optional<PacketHeaders> parse_packet(ByteSpan packet, uint64_t seed);
+
+// Sets the ECN field of an IP packet and repairs the IPv4 header checksum.
+void set_ecn(MutableByteSpan packet, uint8_t ecn);
+
+}  // namespace hawser

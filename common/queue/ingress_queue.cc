@@ -1,0 +1,260 @@
+// Deficit round robin over flows, new ones first, with CoDel in each (RFC 8290, section 4; RFC 8289, section 5).
+#include "common/queue/ingress_queue.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace hawser {
+namespace {
+
+constexpr uint32_t kSlowFlowBytesPerSecond = 32'000;  // 256 kbit/s: a call, a game; above it a flow is a download
+constexpr uint8_t kUdp = 17;
+
+Time control_law(Time t, uint32_t count) {
+  return t + Duration{static_cast<int64_t>(static_cast<double>(kCoDelInterval.ns) / std::sqrt(static_cast<double>(count)))};
+}
+
+}  // namespace
+
+void IngressQueue::push_back(FlowList& list, uint32_t flow, bool is_new) {
+  Flow& f = flows_[flow - 1];
+  f.next_flow = 0;
+  f.listed = true;
+  f.is_new = is_new;
+  if (list.tail) {
+    flows_[list.tail - 1].next_flow = flow;
+  } else {
+    list.head = flow;
+  }
+  list.tail = flow;
+}
+
+uint32_t IngressQueue::pop_front(FlowList& list) {
+  const uint32_t flow = list.head;
+  list.head = flows_[flow - 1].next_flow;
+  if (!list.head) list.tail = 0;
+  flows_[flow - 1].listed = false;
+  return flow;
+}
+
+void IngressQueue::rotate(FlowList& list, FlowList& to) {
+  const bool is_new = flows_[list.head - 1].is_new;
+  push_back(to, pop_front(list), is_new);
+}
+
+IngressQueue::Flow& IngressQueue::flow_for(uint64_t hash) {
+  if (!buckets_) buckets_ = std::make_unique<std::array<uint16_t, kFlowQueues>>();
+  uint16_t& slot = (*buckets_)[hash % kFlowQueues];
+  if (slot == 0) {
+    if (free_flows_.empty()) {
+      flows_.emplace_back();
+      free_flows_.push_back(static_cast<uint32_t>(flows_.size()));
+    }
+    slot = static_cast<uint16_t>(free_flows_.back());
+    free_flows_.pop_back();
+    Flow& f = flows_[slot - 1u];
+    f = Flow{};
+    f.bucket = static_cast<uint16_t>(hash % kFlowQueues);
+    // One flow queue, one lane: order inside the queue is order inside the lane.
+    f.lane = LaneId{static_cast<uint16_t>(hash % kLanes)};
+  }
+  return flows_[slot - 1u];
+}
+
+void IngressQueue::release_flow(uint32_t flow) {
+  Flow& f = flows_[flow - 1];
+  (*buckets_)[f.bucket] = 0;
+  free_flows_.push_back(flow);
+}
+
+PacketClass IngressQueue::classify(Flow& f, const PacketHeaders& h, size_t bytes, Time now) {
+  if (now - f.rate_since >= Duration::seconds(1)) {
+    f.rate_last = now - f.rate_since < Duration::seconds(2) ? f.rate_bytes : 0;
+    f.rate_bytes = 0;
+    f.rate_since = now;
+  }
+  f.rate_bytes += static_cast<uint32_t>(bytes);
+  const bool quic = h.source_port == 443 || h.destination_port == 443;
+  const bool slow = f.rate_bytes <= kSlowFlowBytesPerSecond && f.rate_last <= kSlowFlowBytesPerSecond;
+  if (h.protocol == kUdp && h.small && slow && !quic && h.marked.traffic == TrafficClass::bulk) {
+    return {TrafficClass::interactive, true};
+  }
+  return h.marked;
+}
+
+void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now, DropCounters& drops) {
+  const size_t size = packet.size();
+  Flow& f = flow_for(headers.flow_hash);
+  const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
+  if (!free_node_) {
+    nodes_.emplace_back();
+    free_node_ = static_cast<uint32_t>(nodes_.size());
+  }
+  const uint32_t index = free_node_;
+  Node& n = nodes_[index - 1];
+  free_node_ = n.next;
+  n.packet_class = classify(f, headers, size, now);
+  n.packet = std::move(packet);
+  n.enqueued = now;
+  n.ecn = headers.ecn;
+  n.next = 0;
+  if (f.tail) {
+    nodes_[f.tail - 1].next = index;
+  } else {
+    f.head = index;
+  }
+  f.tail = index;
+  ++f.packets;
+  f.bytes += size;
+  ++packets_;
+  bytes_ += size;
+  if (!f.listed) {
+    f.deficit = kQuantum;
+    push_back(new_flows_, flow, true);
+  }
+  while (bytes_ > kIngressBytes) drop_from_longest(drops);
+}
+
+Packet IngressQueue::take_head(Flow& f) {
+  const uint32_t index = f.head;
+  Node& n = nodes_[index - 1];
+  Packet p = std::move(n.packet);
+  f.head = n.next;
+  if (!f.head) f.tail = 0;
+  n.next = free_node_;
+  free_node_ = index;
+  --f.packets;
+  f.bytes -= p.size();
+  --packets_;
+  bytes_ -= p.size();
+  return p;
+}
+
+void IngressQueue::drop_from_longest(DropCounters& drops) {
+  Flow* longest = nullptr;
+  for (Flow& f : flows_) {
+    if (f.packets && (!longest || f.bytes > longest->bytes)) longest = &f;
+  }
+  if (!longest) return;
+  take_head(*longest);
+  drops.count(DropReason::ingress_full);
+}
+
+bool IngressQueue::over_target(Flow& f, Time now) {
+  if (f.packets == 0) {
+    f.first_above = Time{};
+    return false;
+  }
+  const Duration sojourn = now - nodes_[f.head - 1].enqueued - f.waited;
+  const Duration target = f.is_new ? kCoDelTargetSparse : target_;
+  if (sojourn < target || f.bytes <= kQuantum) {
+    f.first_above = Time{};
+    return false;
+  }
+  if (!f.first_above.is_set()) {
+    f.first_above = now + kCoDelInterval;
+    return false;
+  }
+  return now >= f.first_above;
+}
+
+// One step of RFC 8289's dequeue(): whether the head has to go (or be marked) now.
+bool IngressQueue::codel_says_drop(Flow& f, Time now) {
+  const bool over = over_target(f, now);
+  if (f.dropping) {
+    if (!over) {
+      f.dropping = false;
+      return false;
+    }
+    if (now < f.drop_next) return false;
+    ++f.count;
+    f.drop_next = control_law(f.drop_next, f.count);
+    return true;
+  }
+  if (!over) return false;
+  f.dropping = true;
+  // Recently dropping: resume near the rate that was found then (RFC 8289, 5.4).
+  const uint32_t delta = f.count - f.last_count;
+  f.count = delta > 1 && now - f.drop_next < kCoDelInterval * 16 ? delta : 1;
+  f.last_count = f.count;
+  f.drop_next = control_law(now, f.count);
+  return true;
+}
+
+void IngressQueue::begin_round() {
+  ++round_;
+  current_ = 0;
+}
+
+bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
+  // Bounded: each pass either returns, removes a flow or a packet, grants a quantum, or rotates a skipped flow.
+  for (size_t guard = 4 * flows_.size() + 64; guard-- > 0;) {
+    FlowList& list = new_flows_.head ? new_flows_ : old_flows_;
+    if (!list.head) return false;
+    const uint32_t flow = list.head;
+    Flow& f = flows_[flow - 1];
+    if (f.packets == 0) {
+      pop_front(list);
+      if (&list == &new_flows_) {
+        push_back(old_flows_, flow, false);  // RFC 8290, 4.2: so that it cannot return as new at once
+      } else {
+        release_flow(flow);
+      }
+      continue;
+    }
+    if (f.skipped_in_round == round_) {
+      rotate(list, old_flows_);
+      continue;
+    }
+    if (f.deficit <= 0) {
+      f.deficit += static_cast<int64_t>(kQuantum);
+      push_back(old_flows_, pop_front(list), false);
+      continue;
+    }
+    if (f.waiting_since.is_set()) {
+      f.waited += now - f.waiting_since;
+      f.waiting_since = Time{};
+    }
+    Node& n = nodes_[f.head - 1];
+    if (codel_says_drop(f, now)) {
+      if (n.ecn == 1 || n.ecn == 2) {
+        set_ecn(n.packet.writable(), 3);  // RFC 8290, 4.2: an ECN-capable packet is marked instead
+        n.ecn = 3;
+      } else {
+        drops.count(DropReason::ingress_aqm);
+        take_head(f);
+        f.waited = Duration{};
+        continue;
+      }
+    }
+    const bool marked = n.packet_class.traffic != TrafficClass::bulk;
+    out = {f.lane, n.packet_class, f.is_new || marked, n.ecn, n.packet.size()};
+    current_ = flow;
+    return true;
+  }
+  return false;
+}
+
+Packet IngressQueue::pop(Time) {
+  Flow& f = flows_[current_ - 1];
+  Packet p = take_head(f);
+  f.deficit -= static_cast<int64_t>(p.size());
+  f.waited = Duration{};
+  return p;
+}
+
+void IngressQueue::skip(Time now) {
+  Flow& f = flows_[current_ - 1];
+  f.skipped_in_round = round_;
+  f.waiting_since = now;
+}
+
+size_t IngressQueue::memory_bytes() const {
+  return bytes_ + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) + (buckets_ ? sizeof *buckets_ : 0);
+}
+
+void IngressQueue::set_target(Duration tunnel_rtt) {
+  target_ = std::clamp(tunnel_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
+}
+
+}  // namespace hawser

@@ -12,6 +12,7 @@
 #include "common/drop.h"
 #include "common/interface_type.h"
 #include "common/net.h"
+#include "common/path/path_state.h"
 #include "common/queue/packet.h"
 #include "common/types.h"
 #include "common/wire/frame.h"
@@ -113,12 +114,6 @@ struct RegistryAnswer {
 };
 
 // ---- events out --------------------------------------------------------------------------------------------------
-
-enum class PathState : uint8_t { validating, active, standby, suspect, lost, paused };
-const char* name(PathState state);
-
-enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer };
-const char* name(PathReason reason);
 
 // Client: keys are confirmed and the first path is validated. Again after a restart of either side (then `resumed` is false).
 struct Connected {

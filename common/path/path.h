@@ -1,0 +1,107 @@
+// One path: its state machine (changed in one function), addresses, packet numbers, acks, RTT, controller, and its timers.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/congestion/controller.h"
+#include "common/congestion/pacer.h"
+#include "common/constants.h"
+#include "common/interface_type.h"
+#include "common/net.h"
+#include "common/path/mtu.h"
+#include "common/path/path_state.h"
+#include "common/path/rate_meter.h"
+#include "common/recovery/ack_tracker.h"
+#include "common/recovery/rtt.h"
+#include "common/recovery/sent_packets.h"
+#include "common/wire/frame.h"
+
+namespace hawser {
+
+using ChallengeData = std::array<uint8_t, 8>;
+
+// A challenge that we sent and whose answer we await (RFC 9000, 8.2).
+struct Challenge {
+  bool outstanding = false;
+  ChallengeData data{};
+  Time sent_at;
+  Time next_at = Time::infinite();   // when to send it (again)
+  Duration back_off = kValidationRetryFirst;
+};
+
+// Where a path leads, and whether that has been proved.
+struct PathAddress {
+  UdpTuple tuple;
+  bool validated = false;
+  uint64_t received_bytes = 0, sent_bytes = 0;  // while not validated: at most three times the received may be sent
+
+  bool may_send(size_t bytes) const { return validated || sent_bytes + bytes <= kAntiAmplification * received_bytes; }
+};
+
+struct Path {
+  Path(PathId path_id, const UdpTuple& tuple, uint16_t max_datagram, wire::CongestionKind congestion, uint64_t seed, Time now);
+
+  // What the client's platform said of the link.
+  PathId id;
+  std::string interface;
+  InterfaceType type = InterfaceType::other;
+  bool metered = false;
+  uint32_t gateway_group = 0;
+
+  PathAddress address;
+  std::optional<PathAddress> previous_address;  // while an address move is provisional
+  Challenge challenge;                           // to `address`
+  Challenge previous_challenge;                  // to `previous_address`
+  std::optional<ChallengeData> response_due;     // the peer's challenge, to be answered where it came from
+  UdpTuple response_to;
+  SocketAddress observed;                        // our address as the peer sees it
+  bool blocked = false;                          // the socket takes no more at present
+
+  PathMachine machine;
+  wire::PathPriority priority = wire::PathPriority::automatic;
+  wire::PathIntent peer_intent = wire::PathIntent::active;  // server: the client's word
+  BitRate rate_cap;
+  uint64_t status_sequence = 0;                  // newest PATH_STATUS sent (client) or applied (server)
+  bool status_acked = true;                      // client
+  Time status_resend_at;
+
+  uint64_t largest_received = 0;                 // for the widening of packet numbers, kept by the replay window
+  AckTracker acks;
+  SentPackets sent;
+  RttEstimator rtt;
+  OneWayDelay one_way_delay;
+  std::unique_ptr<Controller> controller;
+  Pacer pacer;
+  PathMtu mtu;
+
+  Time last_received;        // any authentic datagram of this path
+  Time last_progress;        // an ack for something sent here, by whichever way
+  Time last_own_ack;         // an ack that travelled here
+  Time last_sent;
+  Time probe_at = Time::infinite();  // next liveness probe
+  Duration probe_back_off = kProbeLostFirst;
+  bool ping_due = false;
+  int probes_unanswered = 0;
+  Time cross_ack_at;         // when its ack state last travelled on another path
+
+  uint64_t received_bytes = 0, sent_bytes = 0, received_packets = 0;
+  uint64_t reinjected_packets = 0;
+  RateMeter receive_rate, send_rate;
+  LossMeter loss;
+
+  bool carries_data() const { return machine.state() == PathState::active; }
+  // May be written to at all: the socket is there and takes bytes.
+  bool writable() const { return !blocked; }
+  uint64_t window_room() const;
+  bool has_room(Time now) const { return writable() && window_room() >= mtu.datagram() && pacer.may_send(now); }
+  // Small urgent packets may overdraw the window by a few datagrams and the pacer altogether.
+  bool has_urgent_room() const { return writable() && sent.bytes_in_flight() < controller->congestion_window() + 4u * mtu.datagram(); }
+  // In flight above one bandwidth-delay product, as time at the path's capacity.
+  Duration queued() const;
+  BitRate pacing_rate() const;
+};
+
+}  // namespace hawser

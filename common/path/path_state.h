@@ -1,0 +1,55 @@
+// The state machine of a path. State changes happen in PathMachine::on_event and nowhere else.
+#pragma once
+
+#include "common/constants.h"
+#include "common/types.h"
+
+namespace hawser {
+
+enum class PathState : uint8_t { validating, active, standby, suspect, lost, paused };
+const char* name(PathState state);
+
+enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer };
+const char* name(PathReason reason);
+
+enum class PathInput : uint8_t {
+  validated,        // the peer answered our challenge (or the handshake did so)
+  progress,         // an authentic datagram or an ack came that only a working path can cause
+  no_progress,      // data unanswered for the suspect timeout
+  probes_failed,    // probe timeouts after that
+  link_down,        // the operating system says so
+  wants_standby,    // by priority it should carry nothing at present
+  wants_active,
+  paused,
+  resumed,
+};
+
+// What a change of state asks of the session.
+struct PathAction {
+  bool changed = false;
+  PathState from = PathState::validating, to = PathState::validating;
+  PathReason reason = PathReason::none;
+  bool reinject = false;    // send what is unacknowledged here again elsewhere, at once
+  bool abandon = false;     // what is in flight here no longer counts
+  bool revalidate = false;  // challenge again before use
+};
+
+class PathMachine {
+ public:
+  PathState state() const { return state_; }
+  PathReason reason() const { return reason_; }
+  Time since() const { return since_; }
+  bool wants_standby() const { return standby_; }
+
+  PathAction on_event(PathInput input, Time now);
+
+ private:
+  PathAction go(PathState to, PathReason reason, Time now);
+
+  PathState state_ = PathState::validating;
+  PathReason reason_ = PathReason::no_answer;
+  Time since_;
+  bool standby_ = false;  // when it works, it is standby and not active
+};
+
+}  // namespace hawser

@@ -97,4 +97,8 @@ struct RouteToPeer {
 Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index,
                              const std::vector<uint32_t>& own_tables = {});
 
+// Whether the kernel, asked now, has a real route to `destination` from `source` by interface `index` (a FIB match, not
+// the guess that everybody is a neighbour).
+Result<bool> has_route_by(const IpAddress& destination, const IpAddress& source, uint32_t index);
+
 }  // namespace hawser

@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "common/net.h"
 #include "common/result.h"
@@ -95,7 +96,16 @@ class UdpSocket {
   SendResult send(std::span<const SendItem> items);
 
  private:
+  // Whether answers may be tied to the interface they were asked by; remembered for a few seconds.
+  struct AnswerRoute {
+    uint32_t interface = 0;
+    IpAddress::Family family = IpAddress::Family::none;
+    Time checked;
+    bool usable = false;
+  };
+
   UdpSocket(UniqueFd fd, SocketAddress local, std::string interface);
+  uint32_t answer_interface(const SendItem& item);
 
   UniqueFd fd_;
   SocketAddress local_;
@@ -103,6 +113,7 @@ class UdpSocket {
   uint32_t interface_index_ = 0;
   size_t receive_buffer_ = 0, send_buffer_ = 0;
   uint32_t last_kernel_drops_ = 0;
+  std::vector<AnswerRoute> answer_routes_;
   Counters counters_;
 };
 

@@ -1,0 +1,172 @@
+// InterfaceWatcher: rtnetlink events into the table, and the table's changes to the callback, coalesced.
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "platform/clock.h"
+#include "platform/linux/link_state.h"
+#include "platform/linux/oserror.h"
+#include "platform/netlink.h"
+
+namespace hawser {
+namespace {
+
+bool contains_address(const Interface& interface, const InterfaceAddress& wanted) {
+  return std::any_of(interface.addresses.begin(), interface.addresses.end(),
+                     [&](const InterfaceAddress& a) { return a.address == wanted.address; });
+}
+
+// Something that could carry packets before cannot now.
+bool lost_something(const std::vector<Interface>& before, const std::vector<Interface>& after) {
+  for (const Interface& old : before) {
+    const auto now = std::find_if(after.begin(), after.end(), [&](const Interface& i) { return i.index == old.index; });
+    if (now == after.end() || now->name != old.name) return true;
+    if ((old.up && !now->up) || (old.carrier && !now->carrier) || (!old.enslaved && now->enslaved)) return true;
+    for (const InterfaceAddress& address : old.addresses) {
+      if (!contains_address(*now, address)) return true;
+    }
+  }
+  return false;
+}
+
+class Watcher final : public InterfaceWatcher {
+ public:
+  Watcher(EventLoop& loop, std::function<void(const Change&)> callback, Options options, UniqueFd fd, Rtnl rtnl)
+      : callback_(std::move(callback)), options_(options), fd_(std::move(fd)), rtnl_(std::move(rtnl)) {
+    watch_ = loop.watch_fd(fd_.get(), Interest::read, [this](EventLoop::Ready) { read_events(); });
+    timer_ = loop.make_timer([this] { publish(); });
+  }
+
+  // The first callback is due whatever there is, an empty machine included.
+  Status start() {
+    if (Status loaded = state_.load(rtnl_); !loaded) return loaded;
+    routes_changed_ = true;
+    timer_.set_deadline(Time{1});
+    return Done{};
+  }
+
+  std::vector<Interface> interfaces() const override { return state_.snapshot(); }
+  void set_own_tables(std::vector<uint32_t> tables) override { own_tables_ = std::move(tables); }
+  uint64_t resyncs() const override { return resyncs_; }
+
+  void resync() override {
+    ++resyncs_;
+    // A failure leaves the old table; the next event or overflow tries again.
+    if (!state_.load(rtnl_)) return;
+    routes_changed_ = true;  // what routes did meanwhile is unknown
+    changed(true);
+  }
+
+ private:
+  void read_events() {
+    alignas(nlmsghdr) static thread_local char buffer[65536];
+    bool route_lost = false;
+    bool overflow = false;
+    // Bounded, so that a storm of events cannot hold the packets up; the rest comes in the next turn.
+    for (int reads = 0; reads < 256; ++reads) {
+      const ssize_t received = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (received < 0 && errno == EINTR) continue;
+      if (received < 0 && errno == ENOBUFS) {
+        overflow = true;
+        continue;
+      }
+      if (received <= 0) break;
+      int left = static_cast<int>(received);
+      for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left);
+           message = mnl_nlmsg_next(message, &left)) {
+        if (message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) {
+          if (!concerns_us(message)) continue;
+          routes_changed_ = true;
+          if (message->nlmsg_type == RTM_DELROUTE) route_lost = true;
+        } else {
+          state_.apply(message);
+        }
+      }
+    }
+    if (overflow) return resync();
+    changed(route_lost);
+  }
+
+  bool concerns_us(const nlmsghdr* message) const {
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg)) return false;
+    const auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+    if ((route->rtm_flags & RTM_F_CLONED) != 0 || route->rtm_type == RTN_LOCAL || route->rtm_type == RTN_BROADCAST ||
+        route->rtm_type == RTN_MULTICAST || route->rtm_type == RTN_ANYCAST) {
+      return false;
+    }
+    const auto attributes = RtnlAttributes<RTA_MAX + 1>::parse<rtmsg>(message);
+    const uint32_t table = attributes.u32(RTA_TABLE, route->rtm_table);
+    return std::find(own_tables_.begin(), own_tables_.end(), table) == own_tables_.end();
+  }
+
+  void changed(bool loss) {
+    const std::vector<Interface> now_there = state_.snapshot();
+    const bool differs = now_there != published_;
+    if (!differs && !routes_changed_) return;
+    if (loss || lost_something(published_, now_there)) return publish();
+    if (!timer_.armed()) timer_.set_deadline(now() + options_.debounce);
+  }
+
+  void publish() {
+    timer_.cancel();
+    Change change;
+    change.interfaces = state_.snapshot();
+    const bool routes = std::exchange(routes_changed_, false);
+    if (change.interfaces == published_ && !routes) return;
+    change.loss = lost_something(published_, change.interfaces);
+    change.routes_changed = routes;
+    published_ = change.interfaces;
+    callback_(change);
+  }
+
+  std::function<void(const Change&)> callback_;
+  Options options_;
+  UniqueFd fd_;
+  Rtnl rtnl_;
+  LinkState state_;
+  std::vector<Interface> published_;
+  std::vector<uint32_t> own_tables_;
+  bool routes_changed_ = false;
+  uint64_t resyncs_ = 0;
+  EventLoop::FdWatch watch_;
+  EventLoop::Timer timer_;
+};
+
+Result<UniqueFd> subscribe(size_t receive_buffer) {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  if (!fd) return os_error(ExitCode::system_integration, "cannot watch the network interfaces", errno);
+  const int bytes = static_cast<int>(receive_buffer);
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return os_error(ExitCode::system_integration, "cannot watch the network interfaces", errno);
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<InterfaceWatcher>> InterfaceWatcher::create(EventLoop& loop,
+                                                                   std::function<void(const Change&)> callback) {
+  return create(loop, std::move(callback), Options{});
+}
+
+Result<std::unique_ptr<InterfaceWatcher>> InterfaceWatcher::create(EventLoop& loop,
+                                                                   std::function<void(const Change&)> callback,
+                                                                   Options options) {
+  // Subscribed before the first dump: what happens in between arrives as an event and is applied again, harmlessly.
+  Result<UniqueFd> fd = subscribe(options.receive_buffer);
+  if (!fd) return fd.error();
+  Result<Rtnl> rtnl = Rtnl::open();
+  if (!rtnl) return rtnl.error();
+  auto watcher = std::make_unique<Watcher>(loop, std::move(callback), options, std::move(*fd), std::move(*rtnl));
+  if (Status started = watcher->start(); !started) return started.error();
+  return std::unique_ptr<InterfaceWatcher>(std::move(watcher));
+}
+
+}  // namespace hawser

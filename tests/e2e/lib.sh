@@ -1,12 +1,23 @@
 # shellcheck shell=bash
 # What every end-to-end test uses: a server and clients in netlab, the shipped programs with folders of their own, checks.
-# A test is:  . "$(dirname "$0")/lib.sh"; e2e_begin "$@"; e2e_topology; start_server; enrol home laptop; up home; expect ...
-# Checks end the test at the first failure and show the logs' tails; e2e_begin's sandbox takes everything away at the end.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   e2e_begin "$@"                      # first of all: runs the test below netlab's isolation, makes the folder $dir
+#   lab links=2 rate=20M,30M            # netlab_up, with two links by default
+#   start_server; enrol home laptop; up home
+#   expect 'the server answers' in_client ping -c 1 "$(inner_server4)"
+#   e2e_end
+#
+# netlab's hosts have an /etc, /run and /var/lib/hawser of their own, so the programs run with their default folders.
+# Checks end the test at the first failure and show the logs' tails. in_client, in_server, on HOST, link_down N and the like
+# are netlab's (tests/netlab/README.md).
 set -u -o pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-HAWSER_BIN=${HAWSER_BIN:-$project/build/bin}
-export HAWSER_BIN
+programs=${HAWSER_BIN:-$project/build/bin}
+# The emulator must be in time: never the one that the sanitizers slow down.
+[ ! -x "$project/build/bin/hawser-netem" ] || HAWSER_BIN=$project/build/bin
 . "$project/tests/netlab/lib.sh"
+PATH=$programs:$PATH
 
 # ---- Outcome -----------------------------------------------------------------------------------------------------------
 
@@ -59,72 +70,72 @@ wait_for() {
 show_logs() {
   local log
   [ -n "${dir:-}" ] || return 0
-  for log in "$dir"/*.log "$dir"/*/state/*/log; do
+  for log in "$dir"/*.log /run/netlab/hosts/*/var/lib/hawser/*/log; do
     [ -s "$log" ] || continue
-    printf -- '---- %s\n' "${log#"$dir"/}"
+    printf -- '---- %s\n' "${log#/run/netlab/}"
     tail -n "${E2E_LOG_LINES:-40}" "$log"
   done
 }
 
 # ---- The lab -----------------------------------------------------------------------------------------------------------
 
-# e2e_begin "$@": goes below a sandbox of its own (skips where that is forbidden) and makes the test's folder $dir.
+# e2e_begin "$@": goes below an isolation of its own (skips where there can be none) and makes the test's folder $dir, which
+# all hosts see.
 e2e_begin() {
   [ "$(id -u)" -eq 0 ] || skip 'needs root'
   [ -c /dev/net/tun ] || skip 'there is no /dev/net/tun'
-  netlab_enter "$@"
-  dir=$(mktemp -d /run/e2e.XXXXXX) || exit 1
-  export dir
+  HAWSER_BIN=$programs netlab_enter "$@"
+  dir=/run/netlab/e2e
+  mkdir -p "$dir" || exit 1
 }
 
-# in_ns NAMESPACE COMMAND..: only the network is another, so that folders and pids stay the test's own.
-in_ns() { netlab_in "$@"; }
-
-# ---- The programs: folders below $dir/server and $dir/CLIENT, both in one sandbox -----------------------------------------
-
-# folders WHO: the options that keep instances apart.
-folders() { printf '%s\n' --config-dir "$dir/$1/etc" --state-dir "$dir/$1/state" --run-dir "$dir/$1/run"; }
-
-# vpn_server ARGUMENT..: vpn-server in the server's namespace.
-vpn_server() {
-  local options
-  mapfile -t options < <(folders server)
-  in_ns server "$HAWSER_BIN/vpn-server" "${options[@]}" "$@"
+# e2e_end: the last line of a test. The daemons end without an error, and no sanitizer had anything to say.
+e2e_end() {
+  [ -z "${server_pid:-}" ] || stop_server
+  local found
+  found=$(grep -lE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$dir"/*.log /run/netlab/hosts/*/var/lib/hawser/*/log 2>/dev/null)
+  [ -z "$found" ] || fail "a sanitizer found something, see $found"
+  printf 'ok\n'
 }
 
-# vpn COMMAND ARGUMENT..: a client's command (up, down, status, join, key) in the namespace of $CLIENT.
+# lab KEY=VALUE..: netlab_up.
+lab() { netlab_up "$@" || fail 'the lab did not come up'; }
+
+# ---- The programs --------------------------------------------------------------------------------------------------------
+
+# vpn_server ARGUMENT..: vpn-server on the server.
+vpn_server() { on server "$programs/vpn-server" "$@"; }
+
+# vpn COMMAND ARGUMENT..: a client's command (up, down, status, join, key) on the host $CLIENT.
 CLIENT=${CLIENT:-client}
 vpn() {
-  local command=$1 options
+  local command=$1
   shift
-  mapfile -t options < <(folders "$CLIENT")
-  in_ns "$CLIENT" "$HAWSER_BIN/vpn-$command" "${options[@]}" "$@"
+  on "$CLIENT" "$programs/vpn-$command" "$@"
 }
 
-# on CLIENT FUNCTION ARGUMENT..: the same helpers for another client: on client2 up home
-on() {
+# as CLIENT FUNCTION ARGUMENT..: the helpers below for another client: as client2 up home
+as() {
   local CLIENT=$1
   shift
   "$@"
 }
 
-# init_server [ARGUMENT..]: writes the configuration; by default every address of the lab's server is announced.
+# init_server [ARGUMENT..]: writes the configuration; unless --endpoint is given both families of the first address are announced.
 init_server() {
-  mkdir -p "$dir/server"
-  local endpoints=() address
+  local endpoints=()
   case " $* " in
     *' --endpoint '*) ;;
-    *) for address in "${server_endpoints[@]}"; do endpoints+=(--endpoint "$address"); done ;;
+    *) endpoints=(--endpoint "$SERVER4:443" --endpoint "[$SERVER6]:443") ;;
   esac
-  vpn_server init --no-start "${endpoints[@]}" "$@" >>"$dir/init.log" 2>&1 || fail "vpn-server init: exit $?"
+  vpn_server init --no-start "${endpoints[@]}" "$@" >>"$dir/server-init.log" 2>&1 || fail "vpn-server init: exit $?"
 }
 
 # run_server: starts the daemon ($server_pid) and waits until it answers.
 run_server() {
-  local options
-  mapfile -t options < <(folders server)
-  in_ns server "$HAWSER_BIN/vpn-server" "${options[@]}" run >>"$dir/server.log" 2>&1 </dev/null &
-  server_pid=$!
+  touch "$dir/server.log"
+  spawn_on server "$dir/server-$(date +%s%N).log" "$programs/vpn-server" run
+  server_pid=$SPAWNED
   wait_for 10 'the server to answer on its control socket' vpn_server status
 }
 
@@ -138,17 +149,18 @@ stop_server() {
   local code=0
   kill -TERM "$server_pid" 2>/dev/null || fail 'the server is not running any more'
   wait "$server_pid" || code=$?
+  server_pid=
   [ "$code" -eq 0 ] || fail "the server ended with exit $code"
 }
 
 # invite USER [ARGUMENT..]: prints an invite.
 invite() { vpn_server invite "$@" 2>>"$dir/server-cli.log" || fail "vpn-server invite $1: exit $?"; }
 
-# enrol PROFILE USER: an invite piped into vpn-join by $CLIENT.
-enrol() {
-  mkdir -p "$dir/$CLIENT"
-  invite "$2" | vpn join "$1" - >>"$dir/$CLIENT-join.log" 2>&1 || fail "vpn-join $1: exit $?"
-}
+# enrol PROFILE USER: an invite piped into vpn-join on $CLIENT.
+enrol() { invite "$2" | vpn join "$1" - >>"$dir/$CLIENT-join.log" 2>&1 || fail "vpn-join $1 on $CLIENT: exit $?"; }
+
+# set_key PROFILE KEY VALUE: edits a line of the profile that vpn-join wrote, e.g. set_key home route '["10.9.0.0/16"]'.
+set_key() { on "$CLIENT" sed -i -E "s|^($2) *=.*|\\1 = $3|" "/etc/hawser/$1.toml"; }
 
 # up PROFILE [ARGUMENT..]: must connect. down PROFILE: must end without an error.
 up() { vpn up "$@" >>"$dir/$CLIENT-up.log" 2>&1 </dev/null || fail "vpn-up $1 on $CLIENT: exit $?"; }
@@ -157,18 +169,22 @@ down() { vpn down "$@" >>"$dir/$CLIENT-down.log" 2>&1 </dev/null || fail "vpn-do
 # status PROFILE FILTER: jq's answer about the client's status. server_status FILTER: about the server's.
 status() { vpn status "$1" --json | jq -r "$2"; }
 server_status() { vpn_server status --json | jq -r "$1"; }
-# has_status PROFILE FILTER: true when jq's filter is (for wait_for).
-has_status() { vpn status "$1" --json | jq -e "$2"; }
-has_server_status() { vpn_server status --json | jq -e "$1"; }
+# has_status PROFILE FILTER: true when jq's filter is (for wait_for and expect).
+has_status() { vpn status "$1" --json | jq -e "$2" >/dev/null; }
+has_server_status() { vpn_server status --json | jq -e "$1" >/dev/null; }
+# all_active PROFILE N: N paths are active.
+all_active() { has_status "$1" "[.paths[] | select(.state == \"active\")] | length == $2"; }
 
 # inner_server4, inner_server6: the server's own addresses inside the tunnel.
-inner_server4() { in_ns server ip -4 -o address show dev hawser-srv | awk '{ sub("/.*", "", $4); print $4; exit }'; }
-inner_server6() { in_ns server ip -6 -o address show dev hawser-srv scope global | awk '{ sub("/.*", "", $4); print $4; exit }'; }
+inner_server4() { on server ip -4 -o address show dev hawser-srv | awk '{ sub("/.*", "", $4); print $4; exit }'; }
+inner_server6() { on server ip -6 -o address show dev hawser-srv scope global | awk '{ sub("/.*", "", $4); print $4; exit }'; }
+# inner4 PROFILE, inner6 PROFILE: the client's.
+inner4() { status "$1" '.tunnel.addresses[] | select(contains(":") | not) | sub("/.*"; "")'; }
+inner6() { status "$1" '.tunnel.addresses[] | select(contains(":")) | sub("/.*"; "")'; }
 
-# net_state NAMESPACE: rules, routes, addresses' interfaces and nftables, without counters, expiry times and handles: what
-# vpn-down and --cleanup must leave as it was.
+# net_state HOST: rules, routes, interfaces and nftables, without counters, expiry times and handles: what vpn-down and
+# vpn-up --cleanup must leave as it was.
 net_state() {
-  in_ns "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -o link show | cut -d: -f2; nft -s list ruleset' |
-    sed -E 's/ expires [0-9]+sec//; s/ (packets|bytes) [0-9]+//g; s/ # handle [0-9]+//; s/ proto kernel (.*) pref medium/ proto kernel \1/' |
-    grep -vE 'cache|^ff00::|anycast ' | sort
+  on "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -o link show | cut -d: -f2; nft -s list ruleset' |
+    sed -E 's/ expires [0-9]+sec//; s/ (packets|bytes) [0-9]+//g; s/ # handle [0-9]+//; s/[[:space:]]+$//' | sort
 }

@@ -4,6 +4,7 @@
 //
 //   hawser-rawudp record --interface link1 --port 443 --seconds 2 --out FILE
 //   hawser-rawudp noise  --to 198.51.100.1 --port 443 --count 2000 --seed 7
+//   hawser-rawudp hold --port 443                 takes the port, so that nobody else can
 //   hawser-rawudp resend|flip|cut|version --to 198.51.100.1 --port 443 --in FILE [--type 1] [--limit N]
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -103,6 +104,18 @@ std::vector<Bytes> load(const std::string& in, unsigned type, size_t limit) {
     if (limit == 0 || datagrams.size() < limit) datagrams.push_back(std::move(bytes));
   }
   return datagrams;
+}
+
+int hold(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(port);
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) die("bind");
+  std::puts("holding");
+  std::fflush(stdout);
+  pause();
+  return 0;
 }
 
 // ---- sending --------------------------------------------------------------------------------------------------------
@@ -208,9 +221,11 @@ int main(int argc, char** argv) {
   const CLI::App* flipping = app.add_subcommand("flip");
   const CLI::App* cutting = app.add_subcommand("cut");
   const CLI::App* other_version = app.add_subcommand("version");
+  const CLI::App* holding = app.add_subcommand("hold");
   CLI11_PARSE(app, argc, argv);
 
   if (recording->parsed()) return record(interface, port, seconds, out);
+  if (holding->parsed()) return hold(port);
   Stranger stranger(to, port);
   if (making_noise->parsed()) {
     std::mt19937_64 random(seed);

@@ -185,6 +185,6 @@ inner6() { status "$1" '.tunnel.addresses[] | select(contains(":")) | sub("/.*";
 # net_state HOST: rules, routes, interfaces and nftables, without counters, expiry times and handles: what vpn-down and
 # vpn-up --cleanup must leave as it was.
 net_state() {
-  on "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -o link show | cut -d: -f2; nft -s list ruleset' |
+  on "$1" sh -c 'ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -o link show 2>/dev/null | cut -d: -f2; nft -s list ruleset' |
     sed -E 's/ expires [0-9]+sec//; s/ (packets|bytes) [0-9]+//g; s/ # handle [0-9]+//; s/[[:space:]]+$//' | sort
 }

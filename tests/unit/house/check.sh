@@ -14,8 +14,8 @@ engine_headers='algorithm any array atomic bit bitset cassert cctype cfloat char
   stack stdexcept string string_view tuple type_traits typeinfo unordered_map unordered_set utility variant vector version'
 
 # A room may use rooms of a lower rank only; which of these it does use is declared in common/CMakeLists.txt.
-declare -A rank=([base]=0 [wire]=1 [crypto]=2 [config]=3 [recovery]=2 [congestion]=2 [queue]=2 [scheduler]=3 [path]=3
-                 [session]=4 [control]=5)
+declare -A rank=([base]=0 [wire]=1 [crypto]=2 [queue]=2 [recovery]=3 [config]=3 [congestion]=4 [path]=5 [scheduler]=5
+                 [session]=6 [control]=7)
 
 breaches=0
 breach() {

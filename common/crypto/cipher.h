@@ -1,5 +1,6 @@
 // The data AEAD: one object per key and direction, chosen in the handshake, and the nonce that it is used with.
-// Data keys live 120 s or a number of packets; the limits are here too.
+// The limits
+// on packets under one key are here; those on its age are in common/constants.h.
 #pragma once
 
 #include <array>
@@ -56,8 +57,5 @@ struct KeyLimits {
   uint64_t refuse_after;  // neither seal nor open any more
 };
 KeyLimits key_limits(uint8_t cipher_bit);
-// The same by age of the key.
-inline constexpr Duration kRekeyAfter = Duration::seconds(120);
-inline constexpr Duration kRefuseKeyAfter = Duration::seconds(180);
 
 }  // namespace hawser

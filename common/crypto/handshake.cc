@@ -124,6 +124,8 @@ bool PendingHandshake::proves(const SecretKey& token_verifier) const {
 Checked<PendingHandshake::Response> PendingHandshake::respond(const wire::ResponsePayload& payload,
                                                               const SecretKey& psk, SessionIndex own_index, Rng& rng,
                                                               const CipherFactory& ciphers) {
+  // A second answer from one state would be under keys that depend on the first; a fresh one needs a fresh open().
+  if (answered_) return HandshakeReject::index;
   const auto* accept = std::get_if<wire::AcceptPayload>(&payload);
   if (accept != nullptr && !cipher_was_offered(accept->cipher, payload_.ciphers)) return HandshakeReject::cipher;
 
@@ -135,6 +137,7 @@ Checked<PendingHandshake::Response> PendingHandshake::respond(const wire::Respon
   wire::write_response_prefix(own_index, peer_index_, out);
   const MutableByteSpan message =
       out.subspan(wire::kHandshakePrefix + 4, kNoiseMessage2Keys + plain.size() + kNoiseTag);
+  answered_ = true;
   if (!noise_.write_message2(rng, psk, plain, message)) return HandshakeReject::not_authentic;
   set_mac1(out, initiator());
 
@@ -150,7 +153,8 @@ Checked<Initiator::Completed> Initiator::consume_response(ByteSpan datagram, con
   const auto view = wire::parse_response(datagram);
   if (!view) return HandshakeReject::malformed;
   if (view->version != wire::kProtocolVersion) return HandshakeReject::version;
-  if (view->receiver != own_index_) return HandshakeReject::index;
+  // The response comes once per path; all but the first copy are late.
+  if (completed_ || view->receiver != own_index_) return HandshakeReject::index;
   const Bytes32 key = mac1_key(own_public_.bytes);
   if (!equal_secrets(view->mac1, mac16(key, view->mac1_input))) return HandshakeReject::mac1;
   // No cookie is ever asked of a responder. mac2 is in no tag: what is not looked at could be changed on the way.
@@ -181,6 +185,7 @@ Checked<Initiator::Completed> Initiator::consume_response(ByteSpan datagram, con
     if (!done.keys) return HandshakeReject::cipher;
   }
   done.payload = std::move(*payload);
+  completed_ = true;
   return done;
 }
 

@@ -26,7 +26,7 @@ enum class HandshakeReject : uint8_t {
   malformed,      // not of the layout
   version,        // of another protocol version
   mac1,           // the sender does not know our public key
-  index,          // not an answer to this initiation
+  index,          // not an answer to this initiation, or it has been answered already
   not_authentic,  // wrong static key, wrong psk, tampered, low-order point
   payload,        // authentic, but it does not decode
   cipher,         // a cipher that was not offered or does not exist here
@@ -95,6 +95,7 @@ class Initiator {
   SecretKey psk_;
   NoiseInitiator noise_;
   std::vector<uint8_t> datagram_;
+  bool completed_ = false;
 };
 
 // One opened initiation that awaits the registry's answer (or a slot).
@@ -126,6 +127,7 @@ class PendingHandshake {
   NoiseResponder noise_;
   SessionIndex peer_index_;
   wire::InitiationPayload payload_;
+  bool answered_ = false;
 };
 
 // Checks in the order of their price: layout and mac1, then (under load) mac2 by CookieIssuer, then the curve.

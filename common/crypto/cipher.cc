@@ -22,6 +22,7 @@ class ChaCha20Poly1305 final : public PacketCipher {
   }
 
   bool open(MutableByteSpan sealed, ByteSpan ad, const Nonce& nonce) override {
+    if (sealed.size() < kAeadTagSize) return false;
     return crypto_aead_chacha20poly1305_ietf_decrypt(sealed.data(), nullptr, nullptr, sealed.data(), sealed.size(),
                                                      ad.data(), ad.size(), nonce.data(), key_.bytes().data()) == 0;
   }
@@ -43,6 +44,7 @@ class Aes256Gcm final : public PacketCipher {
   }
 
   bool open(MutableByteSpan sealed, ByteSpan ad, const Nonce& nonce) override {
+    if (sealed.size() < kAeadTagSize) return false;
     return crypto_aead_aes256gcm_decrypt_afternm(sealed.data(), nullptr, nullptr, sealed.data(), sealed.size(),
                                                  ad.data(), ad.size(), nonce.data(), state()) == 0;
   }

@@ -14,7 +14,7 @@ constexpr size_t kSlotAlignment = 64;
 constexpr size_t kChunkBytes = 4 * 4096 - kSlotAlignment;
 
 struct SharedSlabs {
-  std::mutex mutex;
+  std::atomic_flag busy;
   std::map<size_t, SecretSlab*> by_size;
 };
 
@@ -69,7 +69,7 @@ void SecretSlab::add_chunk() {
 }
 
 uint8_t* SecretSlab::acquire() {
-  const std::lock_guard lock(mutex_);
+  const SlabLock lock(busy_);
   if (free_.empty()) add_chunk();
   uint8_t* slot = free_.back();
   free_.pop_back();
@@ -80,29 +80,29 @@ uint8_t* SecretSlab::acquire() {
 void SecretSlab::release(uint8_t* slot) {
   // The secret ends here, not when somebody else happens to need the slot.
   sodium_memzero(slot, slot_size_);
-  const std::lock_guard lock(mutex_);
+  const SlabLock lock(busy_);
   free_.push_back(slot);
   --in_use_;
 }
 
 size_t SecretSlab::in_use() const {
-  const std::lock_guard lock(mutex_);
+  const SlabLock lock(busy_);
   return in_use_;
 }
 
 size_t SecretSlab::chunk_count() const {
-  const std::lock_guard lock(mutex_);
+  const SlabLock lock(busy_);
   return chunks_.size();
 }
 
 bool SecretSlab::locked() const {
-  const std::lock_guard lock(mutex_);
+  const SlabLock lock(busy_);
   return locked_;
 }
 
 SecretSlab& SecretSlab::shared(size_t size) {
   SharedSlabs& slabs = shared_slabs();
-  const std::lock_guard lock(slabs.mutex);
+  const SlabLock lock(slabs.busy);
   SecretSlab*& slab = slabs.by_size[round_up(size)];
   if (slab == nullptr) slab = new SecretSlab(size);
   return *slab;
@@ -110,7 +110,7 @@ SecretSlab& SecretSlab::shared(size_t size) {
 
 bool SecretSlab::all_shared_locked() {
   SharedSlabs& slabs = shared_slabs();
-  const std::lock_guard lock(slabs.mutex);
+  const SlabLock lock(slabs.busy);
   for (const auto& [size, slab] : slabs.by_size) {
     if (!slab->locked()) return false;
   }

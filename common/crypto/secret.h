@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +24,25 @@ void wipe(std::string& text);
 // Equal length and content, in a time that does not depend on the content.
 bool equal_secrets(ByteSpan a, ByteSpan b);
 
+// Lets one thread at a time touch a slab's list; a waiter sleeps.
+class SlabLock {
+ public:
+  explicit SlabLock(std::atomic_flag& flag) : flag_(flag) {
+    while (flag_.test_and_set(std::memory_order_acquire)) flag_.wait(true, std::memory_order_relaxed);
+  }
+  ~SlabLock() {
+    flag_.clear(std::memory_order_release);
+    flag_.notify_one();
+  }
+  SlabLock(const SlabLock&) = delete;
+  SlabLock& operator=(const SlabLock&) = delete;
+
+ private:
+  std::atomic_flag& flag_;
+};
+
 // Slots of one size, taken from chunks of sodium_malloc memory (guard pages around each chunk). Chunks are kept
-// until the slab goes. Safe for several threads: a secret may be made by one worker and released by another.
+// until the slab goes. Safe for several threads: a worker may take a handshake and hand its keys over to another.
 class SecretSlab {
  public:
   // The slot size is rounded up to a multiple of 64, which is also the slots' alignment.
@@ -56,7 +73,7 @@ class SecretSlab {
   void add_chunk();
 
   const size_t slot_size_;
-  mutable std::mutex mutex_;
+  mutable std::atomic_flag busy_;
   std::vector<uint8_t*> chunks_;
   std::vector<uint8_t*> free_;
   size_t in_use_ = 0;

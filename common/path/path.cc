@@ -6,7 +6,7 @@
 namespace hawser {
 
 Path::Path(PathId path_id, const UdpTuple& tuple, uint16_t max_datagram, wire::CongestionKind congestion, uint64_t seed, Time now)
-    : id(path_id), controller(make_controller(congestion, max_datagram, seed)), mtu(max_datagram) {
+    : id(path_id), machine(now), controller(make_controller(congestion, max_datagram, seed)), mtu(max_datagram) {
   address.tuple = tuple;
   last_received = last_progress = last_own_ack = last_sent = now;
   challenge.next_at = now;

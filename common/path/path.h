@@ -59,6 +59,7 @@ struct Path {
   UdpTuple response_to;
   SocketAddress observed;                        // our address as the peer sees it
   bool blocked = false;                          // the socket takes no more at present
+  bool closed_told = false;                      // the session's CLOSE went out here
 
   PathMachine machine;
   wire::PathPriority priority = wire::PathPriority::automatic;
@@ -68,7 +69,6 @@ struct Path {
   bool status_acked = true;                      // client
   Time status_resend_at;
 
-  uint64_t largest_received = 0;                 // for the widening of packet numbers, kept by the replay window
   AckTracker acks;
   SentPackets sent;
   RttEstimator rtt;

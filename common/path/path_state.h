@@ -36,6 +36,7 @@ struct PathAction {
 
 class PathMachine {
  public:
+  explicit PathMachine(Time now) : since_(now) {}
   PathState state() const { return state_; }
   PathReason reason() const { return reason_; }
   Time since() const { return since_; }

@@ -23,6 +23,7 @@ struct Segment {
   uint8_t copies_in_flight = 0;  // datagrams that carry it and are neither acknowledged nor declared lost
   uint8_t transmissions = 0;
   bool delivered = false;        // a copy was acknowledged
+  uint8_t pieces_delivered = 0;  // of a fragmented one: bit 0 the first piece, bit 1 the second
   bool waiting = false;          // stands in the reinjection queue
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 

@@ -49,12 +49,18 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
   return p;
 }
 
+void SentPackets::mark_delivered(Segment& s, uint8_t piece) {
+  // Pieces of different transmissions fit together: a packet is always cut at the same place.
+  s.pieces_delivered = static_cast<uint8_t>(s.pieces_delivered | piece);
+  s.delivered = s.delivered || piece == 0 || s.pieces_delivered == 3;
+}
+
 void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
   bytes_in_flight_ -= p.size;
   --eliciting_in_flight_;
   for (size_t i = 0; i < p.segment_count; ++i) {
     Segment& s = *p.segments[i];
-    s.delivered = true;
+    mark_delivered(s, p.piece);
     if (s.copies_in_flight > 0) --s.copies_in_flight;
     p.segments[i].reset();
   }
@@ -72,7 +78,7 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
     const bool arrived = std::any_of(ack.ranges.begin(), ack.ranges.begin() + static_cast<ptrdiff_t>(ack.range_count),
                                      [&](const wire::AckRange& a) { return a.first.value <= p.pn && p.pn <= a.last.value; });
     if (!arrived) return false;
-    for (size_t i = 0; i < p.segment_count; ++i) p.segments[i]->delivered = true;
+    for (size_t i = 0; i < p.segment_count; ++i) mark_delivered(*p.segments[i], p.piece);
     // Declared lost, yet it arrived: the window for reordering was too small.
     r.spurious_loss = true;
     r.acked_bytes += p.size;
@@ -174,7 +180,7 @@ AckResult SentPackets::on_loss_timer(const RttEstimator& rtt, Time now, LostSegm
 void SentPackets::retire(uint64_t pn, SentPacket& p) {
   bytes_in_flight_ -= p.size;
   --eliciting_in_flight_;
-  LostPacket late{pn, p.sent_at, p.size, p.segment_count, {}};
+  LostPacket late{pn, p.sent_at, p.size, p.piece, p.segment_count, {}};
   for (size_t i = 0; i < p.segment_count; ++i) {
     Segment& s = *p.segments[i];
     if (s.copies_in_flight > 0) --s.copies_in_flight;

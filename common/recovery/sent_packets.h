@@ -20,6 +20,7 @@ struct SentPacket {
   bool settled = false;        // acknowledged, or declared lost, or not awaiting an ack
   bool mtu_probe = false;      // its loss is no sign of congestion
   bool app_limited = false;    // sent while there was not enough to send
+  uint8_t piece = 0;           // 0: whole packets; 1, 2: the first or second piece of its only segment
   uint8_t segment_count = 0;
   std::array<SegmentRef, kFramesPerDatagram> segments;
   // State of the path when it was sent, for the rate sample.
@@ -82,6 +83,7 @@ class SentPackets {
   uint64_t sent_packets() const { return base_ + ring_size_; }
   uint64_t lost_packets() const { return lost_packets_; }
   size_t tracked() const { return ring_size_; }
+  size_t memory_bytes() const { return ring_.capacity() * sizeof(SentPacket) + lost_.capacity() * sizeof(LostPacket); }
 
  private:
   SentPacket& at(uint64_t pn) { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
@@ -93,10 +95,12 @@ class SentPackets {
     uint64_t pn = 0;
     Time sent_at;
     uint16_t size = 0;
+    uint8_t piece = 0;
     uint8_t segment_count = 0;
     std::array<SegmentRef, kFramesPerDatagram> segments;
   };
 
+  static void mark_delivered(Segment& s, uint8_t piece);
   void settle_acked(SentPacket& p, AckResult& r, Time now);
   void settle_late(const wire::AckFrame& ack, AckResult& r);
   void declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSegments& lost);

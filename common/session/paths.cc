@@ -1,0 +1,301 @@
+// The life of the paths: opening, following addresses, what a change of state sets in motion, reinjection, estimates.
+#include <algorithm>
+
+#include "common/session/session.h"
+
+namespace hawser {
+
+SessionPath* Session::find_path(PathId id) {
+  for (auto& p : paths_) {
+    if (p->id == id) return p.get();
+  }
+  return nullptr;
+}
+
+SessionPath* Session::path_of_link(LinkId link) {
+  for (auto& p : paths_) {
+    if (p->address.tuple.link == link) return p.get();
+  }
+  return nullptr;
+}
+
+SessionPath& Session::add_path(PathId id, const UdpTuple& tuple, uint16_t max_datagram, Time now) {
+  if (!any_path_seen_) {
+    highest_path_id_ = id.value;
+    opened_ids_ = 1;
+    any_path_seen_ = true;
+  } else if (id.value > highest_path_id_) {
+    const uint32_t step = id.value - highest_path_id_;
+    opened_ids_ = (step < 64 ? opened_ids_ << step : 0) | 1;
+    highest_path_id_ = id.value;
+  } else {
+    opened_ids_ |= uint64_t{1} << (highest_path_id_ - id.value);
+  }
+  paths_.push_back(std::make_unique<SessionPath>(id, tuple, max_datagram, congestion_, context_.rng.next_u64(), now));
+  SessionPath& p = *paths_.back();
+  const bool trusted = std::find(trusted_.begin(), trusted_.end(), tuple) != trusted_.end();
+  if (context_.role == Role::server && trusted) {
+    p.address.validated = true;
+    validate_path(p, now);
+  }
+  return p;
+}
+
+void Session::trust_address(const UdpTuple& tuple, Time now) {
+  if (std::find(trusted_.begin(), trusted_.end(), tuple) != trusted_.end()) return;
+  if (trusted_.size() >= kMaxPaths) trusted_.erase(trusted_.begin());
+  trusted_.push_back(tuple);
+  for (auto& p : paths_) {
+    if (p->address.tuple == tuple && !p->address.validated) {
+      p->address.validated = true;
+      validate_path(*p, now);
+    }
+  }
+}
+
+PathId Session::open_path(const LinkUp& link, bool validated, Time now) {
+  // An id is never used twice, and its low bits must tell it from every live path.
+  uint32_t id = any_path_seen_ ? highest_path_id_ + 1 : 0;
+  while (path_for_low8(static_cast<uint8_t>(id))) ++id;
+  const uint16_t headers = link.remote.ip.is_v6() ? 48 : 28;
+  const int ceiling = std::min<int>(link.interface_mtu, 1500) - headers;
+  SessionPath& p = add_path(PathId{id}, {link.link, link.local, link.remote}, static_cast<uint16_t>(std::max<int>(ceiling, kBaseDatagram)), now);
+  p.interface = link.interface;
+  p.type = link.type;
+  p.metered = link.metered;
+  p.gateway_group = link.gateway_group;
+  p.priority = link.priority;
+  p.address.validated = true;  // the client chose the server's address; it need not limit what it sends there
+  if (p.priority == wire::PathPriority::backup) apply(p, p.machine.on_event(PathInput::wants_standby, now), now);
+  if (p.priority == wire::PathPriority::never) {
+    apply(p, p.machine.on_event(PathInput::paused, now), now);
+    p.challenge.next_at = Time::infinite();
+  } else if (validated) {
+    p.challenge.next_at = Time::infinite();
+    validate_path(p, now);
+    p.ping_due = true;  // confirms the keys and measures
+  }
+  if (p.priority != wire::PathPriority::automatic && p.priority != wire::PathPriority::always) send_status(p, now);
+  return p.id;
+}
+
+void Session::start_challenge(Challenge& c, Time now) {
+  context_.rng.fill(c.data);
+  c.outstanding = true;
+  c.sent_at = now;
+  c.next_at = now + c.back_off;
+  c.back_off = std::min(c.back_off * 2, kValidationRetryMax);
+}
+
+void Session::validate_path(SessionPath& p, Time now) {
+  p.mtu.on_validated(now);
+  p.probes_unanswered = 0;
+  p.last_progress = p.last_own_ack = now;
+  if (!p.rtt.has_sample()) p.ping_due = true;
+  apply(p, p.machine.on_event(PathInput::validated, now), now);
+}
+
+// ---- a change of state -------------------------------------------------------------------------------------------
+
+void Session::apply(SessionPath& p, const PathAction& a, Time now) {
+  if (!a.changed) return;
+  const Duration gap = now - p.last_received;
+  if (a.reinject) reinject_unacked(p);
+  if (a.abandon) p.sent.abandon_in_flight();
+  if (a.from == PathState::lost && a.to != PathState::validating) p.controller->on_path_revived(now);
+  switch (a.to) {
+    case PathState::suspect:
+      p.probe_at = now;
+      p.probes_unanswered = 0;
+      break;
+    case PathState::lost:
+      p.probe_at = Time::infinite();
+      p.challenge = Challenge{};
+      // A link that is gone is not probed; a silent one is, by the client's challenges. The server waits to hear of it.
+      p.challenge.next_at = a.reason == PathReason::link_down || context_.role == Role::server ? Time::infinite() : now + kProbeLostFirst;
+      p.challenge.back_off = kProbeLostFirst;
+      break;
+    case PathState::validating:
+      p.challenge = Challenge{};
+      p.challenge.next_at = now;
+      break;
+    case PathState::active:
+    case PathState::standby:
+    case PathState::paused:
+      p.probe_at = Time::infinite();
+      break;
+  }
+  if (context_.role == Role::client && a.from != PathState::validating) send_status(p, now);
+  context_.events.push_back(PathChanged{identity_.user, p.id, p.address.tuple.link, a.from, a.to, a.reason, gap});
+}
+
+wire::PathIntent Session::intent(const SessionPath& p) const {
+  switch (p.machine.state()) {
+    case PathState::standby: return wire::PathIntent::standby;
+    case PathState::suspect: return wire::PathIntent::suspect;
+    case PathState::lost: return wire::PathIntent::lost;
+    case PathState::paused: return wire::PathIntent::paused;
+    case PathState::validating: return p.machine.wants_standby() ? wire::PathIntent::standby : wire::PathIntent::active;
+    case PathState::active: break;
+  }
+  return wire::PathIntent::active;
+}
+
+void Session::send_status(SessionPath& p, Time now) {
+  ++p.status_sequence;
+  p.status_acked = false;
+  p.status_resend_at = now;
+}
+
+int Session::tier(const SessionPath& p) const {
+  if (p.machine.state() == PathState::standby) return 2;
+  return p.priority == wire::PathPriority::secondary ? 1 : 0;
+}
+
+void Session::remove_path(PathId id, Time now) {
+  SessionPath* p = find_path(id);
+  if (!p) return;
+  apply(*p, p->machine.on_event(PathInput::link_down, now), now);
+  std::erase_if(paths_, [&](const auto& owned) { return owned->id == id; });
+}
+
+// ---- links (client) ----------------------------------------------------------------------------------------------
+
+bool Session::on_link_answered(LinkId link, Time now) {
+  SessionPath* p = path_of_link(link);
+  if (!p) return false;
+  validate_path(*p, now);
+  p->ping_due = true;
+  return true;
+}
+
+void Session::on_link_down(LinkId link, Time now) {
+  SessionPath* p = path_of_link(link);
+  if (!p) return;
+  apply(*p, p->machine.on_event(PathInput::link_down, now), now);
+  closed_paths_.push_back({p->id, static_cast<uint8_t>(PathReason::link_down)});
+  remove_path(p->id, now);
+}
+
+void Session::on_link_priority(LinkId link, wire::PathPriority priority, Time now) {
+  SessionPath* p = path_of_link(link);
+  if (!p || p->priority == priority) return;
+  p->priority = priority;
+  const bool standby = priority == wire::PathPriority::backup;
+  if (priority == wire::PathPriority::never) {
+    apply(*p, p->machine.on_event(PathInput::paused, now), now);
+    p->challenge.next_at = Time::infinite();
+  } else {
+    apply(*p, p->machine.on_event(PathInput::resumed, now), now);
+    apply(*p, p->machine.on_event(standby ? PathInput::wants_standby : PathInput::wants_active, now), now);
+  }
+  send_status(*p, now);
+}
+
+void Session::on_link_trouble(LinkId link, Time now) {
+  // Anybody can cause an ICMP error: it is a reason to look, never to believe.
+  SessionPath* p = path_of_link(link);
+  if (p && now - p->last_sent > kGranularity && !p->sent.has_eliciting_in_flight()) p->ping_due = true;
+}
+
+void Session::on_writable(LinkId link, bool writable) {
+  for (auto& p : paths_) {
+    if (p->address.tuple.link == link) p->blocked = !writable;
+  }
+}
+
+// ---- addresses (server) --------------------------------------------------------------------------------------------
+
+// NAT rebinding and roaming: the newest authentic datagram moves the address provisionally; a challenge decides.
+void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now) {
+  if (d.from == p.address.tuple) return;
+  if (p.previous_address && d.from == p.previous_address->tuple) {
+    p.previous_address->received_bytes += d.bytes.size();
+    return;
+  }
+  // A delayed or forwarded copy of an old datagram moves nothing. The client's own sockets do not move by themselves.
+  if (!newest || context_.role == Role::client) return;
+  const bool port_only = d.from.remote.ip == p.address.tuple.remote.ip;
+  // A chain of moves keeps the last address that was proved, so that an attacker cannot push it out.
+  if (!p.previous_address && p.address.validated) p.previous_address = p.address;
+  p.address = PathAddress{d.from, false, d.bytes.size(), 0};
+  p.challenge = Challenge{};
+  p.challenge.next_at = now;
+  p.previous_challenge = Challenge{};
+  if (p.previous_address) p.previous_challenge.next_at = now;
+  // What is under way to the old address may never arrive: repair it on the other paths.
+  reinject_unacked(p);
+  if (!port_only) {
+    // Another network: nothing learnt about the old one holds (RFC 9000, 9.4).
+    p.controller = make_controller(congestion_, p.mtu.datagram(), context_.rng.next_u64());
+    p.rtt = RttEstimator{};
+    p.one_way_delay = OneWayDelay{};
+    p.mtu.reset(now);
+  }
+}
+
+// ---- repair --------------------------------------------------------------------------------------------------------
+
+void Session::reinject(std::vector<SegmentRef>& segments) {
+  for (SegmentRef& s : segments) {
+    if (s->delivered || s->waiting) continue;
+    s->waiting = true;
+    reinjections_.push_back(std::move(s));
+  }
+  segments.clear();
+}
+
+void Session::reinject_unacked(SessionPath& p) {
+  const bool elsewhere = std::any_of(paths_.begin(), paths_.end(), [&](const auto& other) {
+    const PathState s = other->machine.state();
+    return other.get() != &p && (s == PathState::active || s == PathState::standby);
+  });
+  // With nowhere to go the segments wait where they are: they are repaired when a path works again.
+  std::vector<SegmentRef> unacked;
+  p.sent.collect_unacked(unacked);
+  if (elsewhere || p.machine.state() == PathState::lost) reinject(unacked);
+}
+
+// ---- estimates -----------------------------------------------------------------------------------------------------
+
+void Session::update_estimates(Time now) {
+  if (now < estimates_at_) return;
+  estimates_at_ = now + Duration::millis(10);
+  Duration fastest = Duration::infinite(), slowest{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
+  bool any_owd = false;
+  for (const auto& p : paths_) {
+    if (!p->carries_data() || !p->rtt.has_sample()) continue;
+    fastest = std::min(fastest, p->rtt.smoothed());
+    slowest = std::max(slowest, p->rtt.smoothed());
+    longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);
+    patience = std::max(patience, p->rtt.suspect_timeout());
+    if (!p->one_way_delay.has_sample()) continue;
+    low = std::min(low, p->one_way_delay.min());
+    high = std::max(high, p->one_way_delay.smoothed());
+    any_owd = true;
+  }
+  if (longest_rtt.ns == 0) return;
+  ingress_.set_target(fastest);
+  // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
+  const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
+  resequencer_.set_wait(patience + longest_rtt + spread);
+}
+
+bool Session::any_path_works() const {
+  return std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
+    const PathState s = p->machine.state();
+    return s == PathState::active || s == PathState::standby;
+  });
+}
+
+bool Session::has_active_path() const {
+  return std::any_of(paths_.begin(), paths_.end(), [](const auto& p) { return p->carries_data(); });
+}
+
+Time Session::last_progress() const {
+  Time t = created_;
+  for (const auto& p : paths_) t = std::max(t, p->last_progress);
+  return t;
+}
+
+}  // namespace hawser

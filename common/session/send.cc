@@ -1,0 +1,314 @@
+// From TUN to UDP, top to bottom: queue, which segment, which path, frames, seal, batch. Urgent control first, then
+// repairs and data, then acks that found no datagram to ride on.
+#include <algorithm>
+
+#include "common/session/session.h"
+
+namespace hawser {
+namespace {
+
+constexpr size_t kMaxFrameBytes = kMaxDatagram - wire::kDataHeaderSize - kAeadTagSize;
+// A packet is always cut at the same place, so that pieces of different transmissions fit together.
+constexpr size_t kFirstPiece = kBaseDatagram - wire::kDataHeaderSize - kAeadTagSize - wire::kFragmentFrameHeader;
+
+size_t frame_room(const SessionPath& p) { return p.mtu.datagram() - wire::kDataHeaderSize - kAeadTagSize; }
+
+uint32_t low24(LaneSeq s) { return static_cast<uint32_t>(s.value & 0xffffff); }
+
+wire::DataFrame data_frame(const Segment& s) { return {s.lane, s.packet_class, low24(s.seq), s.packet.bytes()}; }
+
+}  // namespace
+
+void Session::on_packet(Packet packet, const PacketHeaders& headers, Time now) {
+  if (packet.size() > tunnel_mtu_) {
+    drops_.count(DropReason::too_big);
+    return;
+  }
+  last_inner_traffic_ = now;
+  ingress_.enqueue(std::move(packet), headers, now, drops_);
+}
+
+bool Session::poll_transmit(TransmitBatch& batch, Time now) {
+  batch.bytes.clear();
+  batch.count = 0;
+  batch.segment_size = 0;
+  batch.ecn = 0;
+  if (!keys_.current() || keys_.current()->expired(now)) return false;
+  return transmit_control(batch, now) || transmit_data(batch, now) || transmit_acks(batch, now);
+}
+
+// ---- data --------------------------------------------------------------------------------------------------------
+
+bool Session::transmit_data(TransmitBatch& batch, Time now) {
+  if (closing_) return false;
+  ingress_.begin_round();
+  SessionPath* path = nullptr;
+  size_t budget = 0;
+  while (auto choice = choose(now)) {
+    if (!path) {
+      path = choice->path;
+      // A burst of about a millisecond of the path, at least one datagram: the scheduler is asked again after it.
+      budget = std::max<size_t>(path->mtu.datagram(), static_cast<size_t>(path->pacing_rate().bytes_in(kBurst)));
+    }
+    if (choice->path != path) break;  // another socket: another batch
+    if (!append_segment_datagram(batch, *path, now, choice->reinjection)) break;
+    const bool short_tail = batch.count > 1 && batch.bytes.size() % batch.segment_size != 0;
+    if (short_tail || batch.bytes.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
+    if (batch.bytes.size() + path->mtu.datagram() > TransmitBatch::kMaxBytes) break;
+  }
+  return batch.count > 0;
+}
+
+// What to send next and on which path: repairs before new packets. Nothing when all must wait.
+std::optional<Session::Choice> Session::choose(Time now) {
+  while (SegmentRef s = next_reinjection(now)) {
+    SessionPath* p = pick_path({s->packet_class, true, s->packet.size()}, now);
+    if (!p) break;  // repairs keep their place; new packets have no better chance
+    return Choice{p, true};
+  }
+  if (reinject_head_ < reinjections_.size()) return std::nullopt;
+  IngressHead head;
+  while (ingress_.head(head, now, drops_)) {
+    if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};
+    ingress_.skip(now);
+  }
+  return std::nullopt;
+}
+
+SessionPath* Session::pick_path(const SchedulerRequest& request, Time now) {
+  views_.clear();
+  for (size_t i = 0; i < paths_.size(); ++i) {
+    SessionPath& p = *paths_[i];
+    const PathState state = p.machine.state();
+    if (state != PathState::active && state != PathState::standby) continue;
+    PathView v;
+    v.index = i;
+    v.id = p.id;
+    v.tier = tier(p);
+    const bool may = p.address.may_send(p.mtu.datagram());
+    v.has_room = may && p.has_room(now);
+    v.has_urgent_room = may && p.has_urgent_room();
+    v.one_way_delay = p.one_way_delay.has_sample() ? p.one_way_delay.min() : p.rtt.min() / 2;
+    v.queued = p.queued();
+    v.room_in = p.pacer.may_send(now) ? p.rtt.smoothed() / 4 : p.pacer.next_send() - now;
+    v.smoothed_rtt = p.rtt.smoothed();
+    v.rate = p.pacing_rate();
+    v.loss = p.loss.ratio();
+    v.bytes_in_flight = p.sent.bytes_in_flight();
+    views_.push_back(v);
+  }
+  if (views_.empty()) return nullptr;
+  // One-way delays are comparable only when all paths have samples of them.
+  const bool comparable = std::all_of(paths_.begin(), paths_.end(), [](const auto& p) {
+    const PathState s = p->machine.state();
+    return (s != PathState::active && s != PathState::standby) || p->one_way_delay.has_sample();
+  });
+  if (!comparable) {
+    for (PathView& v : views_) v.one_way_delay = paths_[v.index]->rtt.min() / 2;
+  }
+  const auto index = scheduler_->pick(request, views_);
+  return index ? paths_[*index].get() : nullptr;
+}
+
+// The next segment that needs repair; settles those that arrived meanwhile or are past their time.
+SegmentRef Session::next_reinjection(Time now) {
+  while (reinject_head_ < reinjections_.size()) {
+    const SegmentRef& s = reinjections_[reinject_head_];
+    const Duration life = s->packet_class.traffic == TrafficClass::realtime ? kReinjectRealtimeFor : kReinjectFor;
+    const bool too_late = now - s->first_sent > life;
+    if (!s->delivered && !too_late) return s;
+    if (!s->delivered && s->copies_in_flight == 0) give_up(*s);
+    s->waiting = false;
+    ++reinject_head_;
+  }
+  reinjections_.clear();
+  reinject_head_ = 0;
+  return {};
+}
+
+SegmentRef Session::take_from_ingress(Time now) {
+  IngressHead head;
+  if (!ingress_.head(head, now, drops_)) return {};
+  SegmentRef s = context_.segments.make();
+  s->packet = ingress_.pop(now);
+  s->lane = head.lane;
+  s->packet_class = head.packet_class;
+  s->ecn = head.ecn;
+  s->first_sent = now;
+  auto& block = lane_next_[head.lane.value / 64];
+  if (!block) block = std::make_unique<std::array<uint64_t, 64>>();
+  s->seq = LaneSeq{(*block)[head.lane.value % 64]++};
+  inner_sent_bytes_ += s->packet.size();
+  inner_send_rate_.add(s->packet.size(), now);
+  ++segments_sent_;
+  return s;
+}
+
+size_t Session::next_size(bool reinjection, Time now) {
+  if (reinjection) return reinjections_[reinject_head_]->packet.size();
+  IngressHead head;
+  return ingress_.head(head, now, drops_) ? head.bytes : 0;
+}
+
+// Builds one datagram on `p`: one segment, or several small ones that wait anyway. False when the batch must end first.
+bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time now, bool reinjection) {
+  if (!start_or_join(batch, p.address.tuple)) return false;
+  std::array<SegmentRef, kFramesPerDatagram> chosen;
+  size_t count = 0;
+  size_t used = wire::kDataFrameHeader;
+  const size_t overhead = wire::kDataHeaderSize + kAeadTagSize;
+  // Nothing longer than the batch's first datagram may follow it.
+  const size_t room = batch.count ? std::min<size_t>(frame_room(p), batch.segment_size - overhead) : frame_room(p);
+  if (batch.count && used + next_size(reinjection, now) > room) return false;
+  if (reinjection) {
+    chosen[count] = reinjections_[reinject_head_++];
+    chosen[count]->waiting = false;
+    ++p.reinjected_packets;
+    ++segments_repaired_;
+  } else {
+    chosen[count] = take_from_ingress(now);
+  }
+  used += chosen[count++]->packet.size();
+  if (used > room) {
+    append_fragments(batch, p, chosen[0], now);
+    return true;
+  }
+  // Small packets that wait anyway share the datagram, as long as the scheduler would send them here.
+  const PathId id = p.id;
+  IngressHead head;
+  while (!reinjection && count < kFramesPerDatagram && used + wire::kSizedDataFrameHeader <= room && ingress_.head(head, now, drops_) &&
+         used + wire::kSizedDataFrameHeader + head.bytes <= room) {
+    SessionPath* next = pick_path({head.packet_class, head.sparse, head.bytes}, now);
+    if (!next || next->id != id) break;
+    chosen[count] = take_from_ingress(now);
+    used += wire::kSizedDataFrameHeader + chosen[count++]->packet.size();
+  }
+  std::array<uint8_t, kMaxFrameBytes> buffer;
+  wire::FrameWriter w(MutableByteSpan{buffer}.first(room));
+  // An ack rides along when there is room beside the data, which costs no datagram of its own.
+  if (p.acks.has_news() && room - used >= 64) write_acks(w, p, now, false);
+  for (size_t i = 0; i + 1 < count; ++i) w.data_sized(data_frame(*chosen[i]));
+  w.data(data_frame(*chosen[count - 1]));
+  SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now);
+  if (!sent) return false;
+  for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
+  return true;
+}
+
+// The packet is too large for this path: two datagrams, one piece each.
+void Session::append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now) {
+  const ByteSpan bytes = segment->packet.bytes();
+  for (uint8_t piece = 1; piece <= 2; ++piece) {
+    const bool last = piece == 2;
+    std::array<uint8_t, kMaxFrameBytes> buffer;
+    wire::FrameWriter w(MutableByteSpan{buffer}.first(frame_room(p)));
+    const ByteSpan part = last ? bytes.subspan(kFirstPiece) : bytes.first(kFirstPiece);
+    w.write(wire::FragmentFrame{segment->lane, segment->packet_class, low24(segment->seq),
+                                static_cast<uint16_t>(last ? kFirstPiece : 0), last, part});
+    if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
+      sent->piece = piece;
+      note_segment(*sent, segment, now);
+    }
+  }
+}
+
+void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
+  ++segment->copies_in_flight;
+  ++segment->transmissions;
+  sent.segments[sent.segment_count++] = segment;
+}
+
+// ---- acks --------------------------------------------------------------------------------------------------------
+
+// Acks for path p travel on p; every now and then on the best other path too, so that a path that works in one direction
+// only is told apart from a dead one.
+void Session::write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross) {
+  if (p.acks.has_any() && w.write(p.acks.frame(p.id, now))) p.acks.mark_sent();
+  if (!with_cross) return;
+  for (auto& other : paths_) {
+    if (other.get() == &p || !other->acks.has_cross_news() || best_path_except(other.get()) != &p) continue;
+    if (cross_ack_at(*other) > now) continue;
+    if (w.write(other->acks.frame(other->id, now))) {
+      other->acks.mark_cross_sent();
+      other->cross_ack_at = now;
+    }
+  }
+}
+
+bool Session::transmit_acks(TransmitBatch& batch, Time now) {
+  for (auto& p : paths_) {
+    const bool cross = std::any_of(paths_.begin(), paths_.end(), [&](const auto& other) {
+      return other.get() != p.get() && cross_ack_at(*other) <= now && best_path_except(other.get()) == p.get();
+    });
+    if (!(p->acks.is_due(now) || cross) || !p->writable()) continue;
+    std::array<uint8_t, kMaxFrameBytes> buffer;
+    wire::FrameWriter w(MutableByteSpan{buffer}.first(frame_room(*p)));
+    write_acks(w, *p, now, true);
+    if (w.size() == 0 || !p->address.may_send(w.size() + wire::kDataHeaderSize + kAeadTagSize)) {
+      p->acks.mark_sent();
+      continue;
+    }
+    if (seal_frames(batch, *p, p->address.tuple, w, false, now)) return true;
+  }
+  return false;
+}
+
+SessionPath* Session::best_path_except(const SessionPath* except) {
+  SessionPath* best = nullptr;
+  for (auto& p : paths_) {
+    if (p.get() == except || p->machine.state() != PathState::active || !p->writable()) continue;
+    if (!best || p->rtt.smoothed() < best->rtt.smoothed()) best = p.get();
+  }
+  return best;
+}
+
+// ---- sealing -----------------------------------------------------------------------------------------------------
+
+// A batch has one socket, one destination and one segment size; a shorter datagram ends it.
+bool Session::start_or_join(TransmitBatch& batch, const UdpTuple& to) {
+  if (batch.count == 0) {
+    batch.to = to;
+    return true;
+  }
+  return batch.to == to && batch.bytes.size() == batch.count * batch.segment_size;
+}
+
+// Numbers, seals and appends one datagram. The record of it is valid until the next datagram of this path; nothing when
+// the key is worn out or the batch cannot take it.
+SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, ByteSpan plaintext, bool eliciting, Time now) {
+  SessionKey& key = *keys_.current();
+  const PacketNumber pn = p.sent.next();
+  const auto nonce = make_nonce(key.keys.iv_send, p.id, pn);
+  const size_t size = wire::kDataHeaderSize + plaintext.size() + kAeadTagSize;
+  const size_t begin = batch.bytes.size();
+  if (batch.count == 0) batch.to = to;
+  if (!nonce) return nullptr;
+  batch.bytes.resize(begin + size);
+  const MutableByteSpan out = MutableByteSpan{batch.bytes}.subspan(begin);
+  wire::write_data_header({key.remote, static_cast<uint8_t>(p.id.value), static_cast<uint32_t>(pn.value & 0xffffff)}, out);
+  if (!key.keys.send->seal(out.subspan(wire::kDataHeaderSize), plaintext, out.first(wire::kDataHeaderSize), *nonce)) {
+    batch.bytes.resize(begin);
+    return nullptr;
+  }
+  if (batch.count == 0) batch.segment_size = static_cast<uint16_t>(size);
+  ++batch.count;
+  ++key.sent;
+  // Not enough to send, although the window would allow more: what is measured then is no limit of the path.
+  const bool app_limited = ingress_.empty() && reinject_head_ >= reinjections_.size() && p.window_room() >= size;
+  if (eliciting) {
+    p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
+    p.pacer.on_sent(now, size, p.pacing_rate());
+  }
+  p.address.sent_bytes += size;
+  p.sent_bytes += size;
+  p.send_rate.add(size, now);
+  p.last_sent = now;
+  return &p.sent.on_sent(now, static_cast<uint16_t>(size), eliciting, app_limited);
+}
+
+bool Session::seal_frames(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, const wire::FrameWriter& w, bool eliciting,
+                          Time now) {
+  return seal_into(batch, p, to, w.written(), eliciting, now) != nullptr;
+}
+
+}  // namespace hawser

@@ -1,0 +1,213 @@
+// Session: one association of a user and a server. Ties keys, paths, queue, scheduler, recovery and resequencer together.
+// A packet's way: send.cc (TUN to UDP) and receive.cc (UDP to TUN), each readable from top to bottom; paths.cc holds the
+// life of the paths, control.cc the frames that are not data, timers.cc every deadline.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/crypto/replay_window.h"
+#include "common/path/path.h"
+#include "common/queue/ingress_queue.h"
+#include "common/queue/resequencer.h"
+#include "common/scheduler/scheduler.h"
+#include "common/session/context.h"
+#include "common/session/key_ring.h"
+#include "common/session/reassembly.h"
+#include "common/wire/datagram.h"
+
+namespace hawser {
+
+struct SessionPath : Path {
+  using Path::Path;
+  ReplayWindow replay;
+};
+
+struct SessionIdentity {
+  UserId user;
+  std::string name;
+  IpAddress inner_v4, inner_v6;  // the user's
+};
+
+class Session {
+ public:
+  Session(SessionContext context, SessionIdentity identity, uint64_t own_nonce, uint64_t peer_nonce, uint16_t tunnel_mtu, Time now);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // ---- bytes in
+  // A datagram addressed to one of our keys. False when it was not authentic (counted in `drops`): then nothing changed.
+  bool on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, DropCounters& drops, Time now);
+  // A packet from the TUN, addressed to this session.
+  void on_packet(Packet packet, const PacketHeaders& headers, Time now);
+
+  // ---- bytes out
+  bool poll_transmit(TransmitBatch& batch, Time now);
+
+  // ---- time
+  void on_timer(Time now);
+  Time next_timeout(Time now) const;
+  // The loop was held up: silence until now proves nothing about the paths.
+  void on_held_up(Time now);
+
+  // ---- paths (client)
+  PathId open_path(const LinkUp& link, bool validated, Time now);
+  // A handshake was answered over this link: its path works. False when no path uses the link.
+  bool on_link_answered(LinkId link, Time now);
+  void on_link_down(LinkId link, Time now);
+  void on_link_priority(LinkId link, wire::PathPriority priority, Time now);
+  void on_link_trouble(LinkId link, Time now);
+  void on_writable(LinkId link, bool writable);
+  // Server: the handshake came from here; a path that appears at this address counts as validated.
+  void trust_address(const UdpTuple& tuple, Time now);
+
+  // ---- keys
+  KeyRing& keys() { return keys_; }
+  const KeyRing& keys() const { return keys_; }
+  bool wants_rekey(Time now) const { return !keys_.current() || keys_.current()->wants_rekey(now); }
+  // Indices that no longer belong to this session since the last call.
+  std::vector<SessionIndex> take_released_indices() { return std::move(released_indices_); }
+  // The client proves possession of new keys at once.
+  void confirm_keys(Time now);
+
+  // ---- wishes
+  void set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::CongestionKind congestion, Time now);
+  void close(wire::CloseReason reason, Time now);
+  void announce(const std::vector<SocketAddress>& endpoints);
+  // The peer closed the session: this reason, once.
+  std::optional<wire::CloseReason> take_peer_close() { return std::exchange(peer_close_, std::nullopt); }
+  // Endpoints that the server announced, once.
+  std::optional<wire::AnnounceFrame> take_announced() { return std::exchange(announced_, std::nullopt); }
+
+  // ---- views
+  const SessionIdentity& identity() const { return identity_; }
+  uint64_t own_nonce() const { return own_nonce_; }
+  uint64_t peer_nonce() const { return peer_nonce_; }
+  bool any_path_works() const;
+  bool has_active_path() const;
+  // When the last authentic datagram came, by any path.
+  Time last_received() const { return last_received_; }
+  Time last_progress() const;
+  bool closing() const { return closing_.has_value(); }
+  SessionInfo info(Time now) const;
+  size_t memory_bytes() const;
+
+ private:
+  // receive.cc
+  SessionPath* path_for_low8(uint8_t low8);
+  std::optional<PathId> new_path_id(uint8_t low8) const;
+  bool on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plaintext, PacketNumber pn, Time now);
+  void on_data(const wire::DataFrame& f, Time now);
+  void on_fragment(const wire::FragmentFrame& f, Time now);
+  void deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, ByteSpan packet, Packet owner, Time now);
+  bool source_is_users(ByteSpan packet) const;
+
+  // send.cc
+  struct Choice {
+    SessionPath* path = nullptr;
+    bool reinjection = false;
+  };
+  bool transmit_control(TransmitBatch& batch, Time now);
+  bool transmit_data(TransmitBatch& batch, Time now);
+  bool transmit_acks(TransmitBatch& batch, Time now);
+  std::optional<Choice> choose(Time now);
+  SessionPath* pick_path(const SchedulerRequest& request, Time now);
+  SegmentRef next_reinjection(Time now);
+  SegmentRef take_from_ingress(Time now);
+  size_t next_size(bool reinjection, Time now);
+  bool append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time now, bool reinjection);
+  void append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now);
+  bool start_or_join(TransmitBatch& batch, const UdpTuple& to);
+  SentPacket* seal_into(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, ByteSpan plaintext, bool eliciting, Time now);
+  void note_segment(SentPacket& sent, const SegmentRef& segment, Time now);
+  bool seal_frames(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, const wire::FrameWriter& w, bool eliciting, Time now);
+  void write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross);
+  SessionPath* best_path_except(const SessionPath* except);
+
+  // control.cc
+  void on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now);
+  void apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now);
+  void on_path_response(SessionPath& p, const wire::PathResponseFrame& f, const UdpTuple& from, Time now);
+  void on_path_status(const wire::PathStatusFrame& f, Time now);
+  void on_policy(const wire::PolicyFrame& f);
+  void on_control_ack(const wire::ControlAckFrame& f);
+  void on_path_close(const wire::PathCloseFrame& f, Time now);
+  void queue_control_ack(const wire::ControlAckFrame& f);
+  bool write_control_frames(SessionPath& p, wire::FrameWriter& w, Time now);
+  bool control_due(const SessionPath& p, Time now) const;
+  bool transmit_to_addresses(TransmitBatch& batch, SessionPath& p, Time now);
+
+  // paths.cc
+  SessionPath* find_path(PathId id);
+  SessionPath* path_of_link(LinkId link);
+  SessionPath& add_path(PathId id, const UdpTuple& tuple, uint16_t max_datagram, Time now);
+  void apply(SessionPath& p, const PathAction& action, Time now);
+  void follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now);
+  void validate_path(SessionPath& p, Time now);
+  void start_challenge(Challenge& c, Time now);
+  void send_status(SessionPath& p, Time now);
+  void remove_path(PathId id, Time now);
+  void reinject_unacked(SessionPath& p);
+  void reinject(std::vector<SegmentRef>& segments);
+  void give_up(const Segment& s);
+  int tier(const SessionPath& p) const;
+  void update_estimates(Time now);
+  wire::PathIntent intent(const SessionPath& p) const;
+
+  // timers.cc
+  void path_timers(SessionPath& p, Time now);
+  static bool move_unconfirmed(const SessionPath& p);
+  Time suspect_at(const SessionPath& p) const;
+  Time probe_timeout_at(const SessionPath& p) const;
+  Time liveness_at(const SessionPath& p) const;
+  Time cross_ack_at(const SessionPath& p) const;
+  Time data_at(Time now) const;
+
+  SessionContext context_;
+  SessionIdentity identity_;
+  const uint64_t own_nonce_, peer_nonce_;
+  const uint16_t tunnel_mtu_;
+  Time created_;
+  KeyRing keys_;
+  std::vector<SessionIndex> released_indices_;
+
+  std::vector<std::unique_ptr<SessionPath>> paths_;
+  uint32_t highest_path_id_ = 0;
+  bool any_path_seen_ = false;
+  uint64_t opened_ids_ = 0;          // bit i: path id highest - i was opened once; never again (nonces!)
+  std::vector<UdpTuple> trusted_;    // addresses proved by the handshake
+
+  IngressQueue ingress_;
+  std::array<std::unique_ptr<std::array<uint64_t, 64>>, kLanes / 64> lane_next_;  // next lane sequence to assign
+  std::vector<SegmentRef> reinjections_;  // a queue: [reinject_head_, end)
+  size_t reinject_head_ = 0;
+  std::unique_ptr<Scheduler> scheduler_;
+  wire::CongestionKind congestion_ = wire::CongestionKind::automatic;
+  std::vector<PathView> views_;      // scratch
+  std::vector<SegmentRef> lost_;     // scratch
+
+  Resequencer resequencer_;
+  Reassembly reassembly_;
+
+  std::vector<wire::ControlAckFrame> control_acks_;
+  std::vector<wire::GaveUpFrame> gave_up_;
+  std::vector<wire::PathCloseFrame> closed_paths_;
+  wire::PolicyFrame policy_;
+  bool policy_acked_ = true;
+  Time policy_resend_at_;
+  std::optional<wire::CloseReason> closing_;
+  std::optional<wire::CloseReason> peer_close_;
+  std::optional<wire::AnnounceFrame> announced_;
+  std::vector<SocketAddress> announce_due_;
+
+  Time last_received_, last_inner_traffic_, held_up_until_;
+  Time estimates_at_;
+  DropCounters drops_;
+  uint64_t inner_received_bytes_ = 0, inner_sent_bytes_ = 0;
+  RateMeter inner_receive_rate_, inner_send_rate_;
+  uint64_t segments_sent_ = 0, segments_repaired_ = 0;
+};
+
+}  // namespace hawser

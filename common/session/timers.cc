@@ -1,0 +1,168 @@
+// Every deadline of a session, and what happens when it passes. The table:
+//   loss detection      RACK's window on each path                        -> declare lost, reinject
+//   suspect             data unanswered for about two round trips          -> reinject elsewhere, probe
+//   probe timeout       something unanswered (also while suspect)          -> ping; after some: lost
+//   liveness            1 s while there is inner traffic, else keepalive   -> ping
+//   challenge           validation, lost paths, address moves              -> challenge again
+//   path MTU            the next probe size                                -> padded ping
+//   ack, cross-ack      held-back acknowledgements                         -> ack datagram
+//   status, policy      wishes not yet acknowledged                        -> again
+//   resequencer         gaps                                               -> give up
+//   pacing              something waits for the pacer                      -> send
+//   keys                past their life                                    -> wipe
+#include <algorithm>
+
+#include "common/session/session.h"
+
+namespace hawser {
+namespace {
+constexpr Duration kValidationPatience = Duration::seconds(3);
+constexpr Duration kForgetLostPath = Duration::seconds(60);  // server: a path that the client never came back to
+}
+
+Session::Session(SessionContext context, SessionIdentity identity, uint64_t own_nonce, uint64_t peer_nonce, uint16_t tunnel_mtu, Time now)
+    : context_(context),
+      identity_(std::move(identity)),
+      own_nonce_(own_nonce),
+      peer_nonce_(peer_nonce),
+      tunnel_mtu_(tunnel_mtu),
+      created_(now),
+      scheduler_(make_scheduler(wire::SchedulerKind::automatic)),
+      resequencer_(context.pool),
+      reassembly_(context.pool),
+      last_received_(now) {}
+
+void Session::on_held_up(Time now) { held_up_until_ = now + Duration::millis(30); }
+
+// Data unanswered since the later of its sending and the last progress.
+Time Session::suspect_at(const SessionPath& p) const {
+  const PathState s = p.machine.state();
+  if (s != PathState::active && s != PathState::standby) return Time::infinite();
+  const Time oldest = p.sent.oldest_unacked();
+  if (!oldest.is_set()) return Time::infinite();
+  return std::max(std::max(oldest, p.last_progress) + p.rtt.suspect_timeout(), held_up_until_);
+}
+
+// Unanswered: ask for an ack, so that loss detection can judge the tail. While suspect: the probes that decide.
+Time Session::probe_timeout_at(const SessionPath& p) const {
+  if (p.machine.state() == PathState::suspect) return p.probe_at;
+  const bool works = p.machine.state() == PathState::active || p.machine.state() == PathState::standby;
+  if (!works || !p.sent.has_eliciting_in_flight()) return Time::infinite();
+  const Duration back_off = p.rtt.probe_timeout() * (int64_t{1} << std::min(p.probes_unanswered, 6));
+  return std::max(p.sent.last_eliciting_sent(), p.last_progress) + back_off;
+}
+
+Time Session::liveness_at(const SessionPath& p) const {
+  const PathState s = p.machine.state();
+  if (s != PathState::active && s != PathState::standby) return Time::infinite();
+  if (p.sent.has_eliciting_in_flight()) return Time::infinite();
+  const Time quiet_since = std::max(p.last_own_ack, p.sent.last_eliciting_sent());
+  const Time busy_until = last_inner_traffic_ + kTrafficIsRecent;
+  if (last_inner_traffic_.is_set() && s == PathState::active && quiet_since + kActiveProbe < busy_until) return quiet_since + kActiveProbe;
+  // The client keeps its address translations open; the server only answers.
+  if (context_.role == Role::server) return Time::infinite();
+  return std::max(p.last_sent, quiet_since) + kKeepalive;
+}
+
+Time Session::cross_ack_at(const SessionPath& p) const {
+  if (!p.acks.has_cross_news()) return Time::infinite();
+  const bool elsewhere = std::any_of(paths_.begin(), paths_.end(), [&](const auto& o) { return o.get() != &p && o->carries_data() && o->writable(); });
+  if (!elsewhere) return Time::infinite();
+  return p.cross_ack_at + std::max(Duration::millis(10), p.rtt.smoothed() / 4);
+}
+
+// When the pacer lets something that waits go.
+Time Session::data_at(Time now) const {
+  if (closing_ || (ingress_.empty() && reinject_head_ >= reinjections_.size())) return Time::infinite();
+  Time t = Time::infinite();
+  for (const auto& p : paths_) {
+    const PathState s = p->machine.state();
+    if ((s != PathState::active && s != PathState::standby) || !p->writable() || p->window_room() < p->mtu.datagram()) continue;
+    // Room, and yet nothing went: the scheduler waits for a better path; ask it again soon, without spinning.
+    t = std::min(t, p->pacer.may_send(now) ? now + Duration::millis(1) : p->pacer.next_send());
+  }
+  return t;
+}
+
+// The old address has answered its challenge, the new one has not.
+bool Session::move_unconfirmed(const SessionPath& p) {
+  return p.previous_address && p.challenge.outstanding && !p.previous_challenge.outstanding && p.previous_challenge.sent_at.is_set();
+}
+
+void Session::path_timers(SessionPath& p, Time now) {
+  if (p.sent.loss_time() <= now) {
+    lost_.clear();
+    const AckResult r = p.sent.on_loss_timer(p.rtt, now, lost_);
+    apply_ack_result(p, r, false, now);
+  }
+  if (suspect_at(p) <= now) apply(p, p.machine.on_event(PathInput::no_progress, now), now);
+  if (probe_timeout_at(p) <= now) {
+    ++p.probes_unanswered;
+    p.ping_due = true;
+    if (p.machine.state() == PathState::suspect) {
+      p.probe_at = now + std::max(p.rtt.probe_timeout(), Duration::millis(50));
+      if (p.probes_unanswered > kLostAfterProbes) {
+        p.ping_due = false;
+        apply(p, p.machine.on_event(PathInput::probes_failed, now), now);
+      }
+    }
+  }
+  if (liveness_at(p) <= now) p.ping_due = true;
+  // A path that never answered: the user should read "lost" and not "validating" for ever.
+  if (p.machine.state() == PathState::validating && p.challenge.outstanding && now - p.machine.since() > kValidationPatience) {
+    apply(p, p.machine.on_event(PathInput::probes_failed, now), now);
+  }
+  // An address move that the new address did not confirm: back to the old one, which did answer.
+  if (move_unconfirmed(p) && now - p.challenge.sent_at > p.rtt.probe_timeout() * 2) {
+    p.address = *p.previous_address;
+    p.previous_address.reset();
+    p.challenge = Challenge{};
+  }
+}
+
+void Session::on_timer(Time now) {
+  for (size_t i = 0; i < paths_.size(); ++i) path_timers(*paths_[i], now);
+  if (context_.role == Role::server) {
+    std::erase_if(paths_, [&](const auto& p) { return p->machine.state() == PathState::lost && now - p->last_received > kForgetLostPath; });
+  }
+  if (resequencer_.next_deadline() <= now) resequencer_.on_timer(now, context_.deliveries);
+  keys_.expire(now, [&](SessionIndex i) { released_indices_.push_back(i); });
+}
+
+Time Session::next_timeout(Time now) const {
+  Time t = std::min(resequencer_.next_deadline(), keys_.next_expiry());
+  t = std::min(t, data_at(now));
+  for (const auto& owned : paths_) {
+    const SessionPath& p = *owned;
+    t = std::min({t, p.sent.loss_time(), suspect_at(p), probe_timeout_at(p), liveness_at(p), cross_ack_at(p)});
+    if (!p.writable()) continue;
+    t = std::min({t, p.acks.due(), p.challenge.next_at});
+    if (p.previous_address) {
+      t = std::min(t, p.previous_challenge.next_at);
+      if (move_unconfirmed(p)) t = std::min(t, p.challenge.sent_at + p.rtt.probe_timeout() * 2 + kGranularity);
+    }
+    const bool works = p.machine.state() == PathState::active || p.machine.state() == PathState::standby;
+    if (works) t = std::min(t, p.mtu.next_probe());
+    if (p.machine.state() == PathState::validating && p.challenge.outstanding) {
+      t = std::min(t, p.machine.since() + kValidationPatience + kGranularity);
+    }
+    if (!p.status_acked && any_path_works()) t = std::min(t, p.status_resend_at);
+  }
+  if (!policy_acked_ && any_path_works()) t = std::min(t, policy_resend_at_);
+  return t;
+}
+
+void Session::confirm_keys(Time) {
+  for (auto& p : paths_) {
+    if (p->machine.state() == PathState::active || p->machine.state() == PathState::standby) p->ping_due = true;
+  }
+}
+
+size_t Session::memory_bytes() const {
+  size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes();
+  for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes();
+  for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
+  return n;
+}
+
+}  // namespace hawser

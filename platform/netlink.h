@@ -49,7 +49,8 @@ uint32_t interface_index(const std::string& name);
 bool ipv6_enabled(const std::string& interface = "all");
 
 // Follows links, addresses and routes. The callback runs in the loop, coalesced: at once when something was lost (link
-// or carrier down, address or route gone), after `debounce` for additions. The same state is never reported twice.
+// or carrier down, address or route gone), after `debounce` for additions. The same state is never reported twice, and
+// the routes of Hawser's own tables are not reported at all.
 class InterfaceWatcher {
  public:
   struct Change {
@@ -70,8 +71,6 @@ class InterfaceWatcher {
 
   // The state now (not debounced).
   virtual std::vector<Interface> interfaces() const = 0;
-  // Routes in these tables are our own doing: their changes are not reported.
-  virtual void set_own_tables(std::vector<uint32_t> tables) = 0;
   // How often the kernel's queue overflowed and everything was read again.
   virtual uint64_t resyncs() const = 0;
   // Reads everything again (after resume from sleep).

@@ -27,6 +27,8 @@ NftTable client_table(const std::string& interface, const std::vector<IpAddress>
 // Runs one transaction through `nft -f -`. Errors: system_integration, with nft's own words; permission; when there is
 // no nft, the apt line.
 Status run_nft(const std::string& ruleset);
+// A missing table is fine.
+Status delete_nft_table(const std::string& family, const std::string& name);
 // Names of chains of others that hook into forward with policy drop: our accept cannot override them (health code
 // firewall-drops-forward). Empty also when it cannot be told.
 std::vector<std::string> forward_drop_chains();

@@ -10,6 +10,13 @@
 namespace hawser {
 
 inline constexpr uint32_t kMainTable = 254;
+// The tables that all profiles of Hawser take theirs from; far from the small numbers of people and from wg-quick's
+// 51820.
+inline constexpr uint32_t kFirstTable = 18'500;
+inline constexpr uint32_t kTableCount = 1'000;
+constexpr bool is_own_table(uint32_t table) {
+  return table >= kFirstTable && table < kFirstTable + kTableCount;
+}
 
 struct Route {
   enum class Type : uint8_t { unicast, unreachable, throw_ };  // throw_: "look on in the next rule"

@@ -1,7 +1,8 @@
 // Policy routing of one profile: a table and two rules per path, a table and rules for the tunnel.
-// Order of rules, by preference: local destinations first (main without its default), each path's `from ADDR` and
-// `oif DEV`, then the tunnels. So replies to connections from outside leave by the interface they came in, and sockets
-// bound to a device never enter the tunnel. Tables and preferences in use by anybody are skipped.
+// Order of rules, by preference: each path's `from ADDR` (main without its default, then the path's table) and `oif
+// DEV`, then tunnels of some prefixes, then the full tunnel. So replies to connections from outside leave by the
+// interface they came in, and sockets bound to a device never enter a tunnel. Tables and preferences in use by anybody
+// are skipped.
 #pragma once
 
 #include <map>
@@ -47,15 +48,16 @@ class Routing {
   Result<PathHandle> add_path(const PathRouting& path);
   // Gone already is fine.
   Status remove_path(PathHandle handle);
-  // Removes it and installs it anew; the handle stays valid. Nothing happens when nothing differs.
+  // Removes it and installs it anew; the handle stays valid. When nothing differs, only what somebody removed meanwhile
+  // (a device that was down, another program) is put back.
   Status update_path(PathHandle handle, const PathRouting& path);
 
   // Once per profile; again replaces.
   Status add_tunnel(const TunnelRouting& tunnel);
   Status remove_tunnel();
 
-  // All tables of ours, for route_to().
-  std::vector<uint32_t> tables() const;
+  // What somebody removed meanwhile is put back, the tunnel's included.
+  Status restore();
 
  private:
   struct Installed {
@@ -64,9 +66,7 @@ class Routing {
     std::vector<ChangeId> changes;
   };
 
-  Result<uint32_t> free_table();
-  Result<uint32_t> free_preference(uint32_t first, uint32_t last);
-  Status apply_all(const std::vector<SystemChange>& changes, std::vector<ChangeId>& applied);
+  Result<std::vector<ChangeId>> install(const PathRouting& path, uint32_t table);
   Status revert_all(std::vector<ChangeId>& changes);
 
   UndoLog& log_;
@@ -75,11 +75,12 @@ class Routing {
   std::map<PathHandle, Installed> paths_;
   uint32_t tunnel_table_ = 0;
   std::vector<ChangeId> tunnel_changes_;
-  std::vector<uint32_t> taken_preferences_;  // handed out in dry-run mode, where the kernel does not know them
+  // Handed out already; in dry-run mode the kernel does not know them.
+  std::vector<uint32_t> taken_tables_, taken_preferences_;
 };
 
-// Whether somebody else's rules already send everything into another tunnel: the other table's device name, or nothing.
-// A second full tunnel is a conflict (exit 10).
-Result<std::string> other_full_tunnel(const std::vector<uint32_t>& own_tables);
+// The device of another profile's full tunnel that is up in this network namespace, or nothing. A second one is a
+// conflict (exit 10).
+Result<std::string> other_full_tunnel();
 
 }  // namespace hawser

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,9 +30,10 @@ struct SysctlChange {
   std::string key;
   std::string value;
 };
-// A network device that we made; it dies with our descriptor, the entry is for one that was made persistent.
+// A network device that the caller has just made. It dies with its descriptor; undone only if it is still the same one.
 struct TunChange {
   std::string name;
+  uint32_t index = 0;  // so that another device that got the name later is left alone
 };
 using SystemChange = std::variant<Rule, Route, NftTable, FileChange, SysctlChange, TunChange>;
 // The command a person would type for it, as `vpn-up --dry-run` prints it.
@@ -62,6 +64,10 @@ class UndoLog {
   // Logs (fsync), then changes. On failure nothing is changed and the entry is gone again. What was there already stays
   // another's: the id is then 0.
   virtual Result<ChangeId> apply(const SystemChange& change) = 0;
+  // Several changes for the price of one fsync, in order, all or none.
+  virtual Result<std::vector<ChangeId>> apply_all(std::span<const SystemChange> changes) = 0;
+  // Makes a rule or route again that somebody else (or a device that went down) removed.
+  virtual Status ensure(ChangeId id) = 0;
   // Undoes one change and drops its entry; already gone is fine. Errors are of the system, the entry then stays.
   virtual Status revert(ChangeId id) = 0;
   // All of it, newest first; goes on after errors and returns the first one. Removes the file when all is undone.

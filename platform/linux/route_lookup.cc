@@ -98,7 +98,7 @@ RtnlAnswer ask_kernel(Rtnl& rtnl, const IpAddress& destination, const IpAddress&
 
 }  // namespace
 
-Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index, const std::vector<uint32_t>& own_tables) {
+Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index) {
   Result<Rtnl> rtnl = Rtnl::open();
   if (!rtnl) return rtnl.error();
 
@@ -126,7 +126,7 @@ Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index, const
   if (!best) {
     ask_kernel(*rtnl, destination, {}, index, [&](const nlmsghdr* message) {
       const std::optional<Candidate> c = candidate(message, destination, index);
-      if (!c || std::find(own_tables.begin(), own_tables.end(), c->table) != own_tables.end()) return;
+      if (!c || is_own_table(c->table)) return;
       best = c;
       if (c->length == 0) best_default = c;
     });

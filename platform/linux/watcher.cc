@@ -8,6 +8,7 @@
 #include "platform/linux/link_state.h"
 #include "platform/linux/oserror.h"
 #include "platform/netlink.h"
+#include "platform/route_types.h"
 
 namespace hawser {
 namespace {
@@ -47,7 +48,6 @@ class Watcher final : public InterfaceWatcher {
   }
 
   std::vector<Interface> interfaces() const override { return state_.snapshot(); }
-  void set_own_tables(std::vector<uint32_t> tables) override { own_tables_ = std::move(tables); }
   uint64_t resyncs() const override { return resyncs_; }
 
   void resync() override {
@@ -96,8 +96,7 @@ class Watcher final : public InterfaceWatcher {
       return false;
     }
     const auto attributes = RtnlAttributes<RTA_MAX + 1>::parse<rtmsg>(message);
-    const uint32_t table = attributes.u32(RTA_TABLE, route->rtm_table);
-    return std::find(own_tables_.begin(), own_tables_.end(), table) == own_tables_.end();
+    return !is_own_table(attributes.u32(RTA_TABLE, route->rtm_table));
   }
 
   void changed(bool loss) {
@@ -126,7 +125,6 @@ class Watcher final : public InterfaceWatcher {
   Rtnl rtnl_;
   LinkState state_;
   std::vector<Interface> published_;
-  std::vector<uint32_t> own_tables_;
   bool routes_changed_ = false;
   uint64_t resyncs_ = 0;
   EventLoop::FdWatch watch_;

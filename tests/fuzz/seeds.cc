@@ -1,0 +1,142 @@
+// Writes a few valid inputs for each fuzz target, so that a short run starts behind the first checks:
+// fuzz_seeds FOLDER makes FOLDER/TARGET/NAME. Made anew for each run, so they cannot grow stale.
+#include <cstdio>
+#include <filesystem>
+
+#include "common/config/invite.h"
+#include "common/config/profile.h"
+#include "common/config/server_settings.h"
+#include "common/wire/datagram.h"
+#include "common/wire/handshake_payload.h"
+#include "tests/unit/wire/support.h"
+
+using namespace hawser;
+using namespace hawser::wire;
+using test::Bytes;
+
+namespace {
+
+std::filesystem::path folder;
+
+void put(const std::string& target, const std::string& name, const Bytes& bytes) {
+  std::filesystem::create_directories(folder / target);
+  std::ofstream out(folder / target / name, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!out) throw std::runtime_error("cannot write to " + folder.string());
+}
+
+Bytes join(Bytes a, const Bytes& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+void frames() {
+  test::Dice dice(1);
+  test::FrameMaker maker(dice);
+  Bytes all;
+  for (size_t type = 0; type < test::FrameMaker::kTypes; ++type) {
+    Frame frame = maker.make(type);
+    if (auto* f = std::get_if<DataFrame>(&frame))
+      f->payload = f->payload.first(std::min<size_t>(f->payload.size(), 40));
+    if (auto* f = std::get_if<FragmentFrame>(&frame)) f->payload = f->payload.first(1);
+    const Bytes bytes = test::encode_frame(frame, true);
+    put("frames", "frame" + std::to_string(type), bytes);
+    all = join(all, bytes);
+  }
+  put("frames", "all", all);
+  put("frames", "skipped", {0x40, 0, 2, 1, 2, 0x05, 0, 0});
+}
+
+void datagrams() {
+  Bytes data(60);
+  write_data_header({SessionIndex{1}, 2, 3}, MutableByteSpan(data));
+  put("datagram", "data", data);
+  Bytes initiation(kInitiationSize), response(200), cookie(kCookieReplySize);
+  write_initiation_prefix(SessionIndex{1}, MutableByteSpan(initiation));
+  write_response_prefix(SessionIndex{1}, SessionIndex{7}, MutableByteSpan(response));
+  write_cookie_reply_prefix(SessionIndex{7}, MutableByteSpan(cookie));
+  put("datagram", "initiation", initiation);
+  put("datagram", "response", response);
+  put("datagram", "cookie", cookie);
+  put("handshake", "initiation", join({0}, initiation));
+  put("handshake", "response", join({1}, response));
+  put("handshake", "cookie", join({1}, cookie));
+}
+
+void payloads() {
+  InitiationPayload initiation;
+  initiation.enrolment = EnrolmentProof{};
+  Bytes bytes(64);
+  if (!encode(initiation, MutableByteSpan(bytes))) throw std::runtime_error("initiation payload");
+  put("handshake_payload", "initiation", bytes);
+  put("handshake", "payload", join({2}, bytes));
+  AcceptPayload accept;
+  accept.mtu = 1400;
+  accept.inner_v4 = accept.server_v4 = IpAddress::v4(10, 9, 0, 2);
+  accept.observed = {accept.inner_v4, 443, 0};
+  accept.endpoints = {accept.observed, accept.observed};
+  accept.routes = {{IpAddress::v4(10, 0, 0, 0), 8}};
+  accept.dns = {accept.inner_v4};
+  put("handshake_payload", "accept", encode(ResponsePayload{accept}));
+  put("handshake_payload", "refused", encode(ResponsePayload{RefusedPayload{}}));
+}
+
+Bytes text(uint8_t choice, std::string_view s) {
+  Bytes out{choice};
+  out.insert(out.end(), s.begin(), s.end());
+  return out;
+}
+
+void configuration() {
+  Invite invite;
+  invite.endpoints = {{"203.0.113.7", 443}, {"2001:db8::7", 443}, {"vpn.example.org", 443}};
+  invite.server_public_key.bytes.fill(9);
+  invite.token.fill(7);
+  invite.expires.seconds = 1'900'000'000;
+  const auto line = encode_invite(invite);
+  if (!line) throw std::runtime_error(line.error().message);
+  put("invite", "text", text(0, *line));
+  Bytes body{1};
+  for (int shift = 56; shift >= 0; shift -= 8) body.push_back(static_cast<uint8_t>(invite.expires.seconds >> shift));
+  body.insert(body.end(), 32, 9);
+  body.insert(body.end(), 16, 7);
+  const Bytes endpoints{2, 4, 203, 0, 113, 7, 1, 187, 1, 3, 'v', 'p', 'n', 1, 187};
+  put("invite", "body", join(body, endpoints));
+
+  Profile profile;
+  profile.endpoints = invite.endpoints;
+  profile.server_public_key = invite.server_public_key;
+  profile.private_key_file = "keys/home.key";
+  profile.route = {RouteChoice::Kind::list, {{IpAddress::v4(10, 0, 0, 0), 8}}};
+  profile.ignore = default_ignore();
+  profile.paths = {{{"wwan0", "", true}, PathPriority::backup, IpAddress::v4(10, 0, 0, 1)}};
+  // A seed that does not parse would stand before the door with the noise.
+  if (const auto p = parse_profile(render(profile), "seed"); !p) throw std::runtime_error(p.error().message);
+  put("toml", "profile", text(0, render(profile)));
+  ServerSettings settings;
+  settings.endpoints = invite.endpoints;
+  settings.ipv4 = IpPrefix{IpAddress::v4(10, 9, 0, 0), 16};
+  settings.dns = {IpAddress::v4(9, 9, 9, 9)};
+  if (const auto p = parse_server_settings(render(settings), "seed"); !p) throw std::runtime_error(p.error().message);
+  put("toml", "server", text(1, render(settings)));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: fuzz_seeds FOLDER\n");
+    return 2;
+  }
+  folder = argv[1];
+  try {
+    frames();
+    datagrams();
+    payloads();
+    configuration();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "fuzz_seeds: %s\n", e.what());
+    return 1;
+  }
+  return 0;
+}

@@ -4,9 +4,9 @@
 # sanitize: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
-e2e_topology links=1
+lab links=1
 
-config=$dir/server/etc state=$dir/server/state
+config=$(host_files server)/etc/hawser state=$(host_files server)/var/lib/hawser
 file_mode() { stat -c %a "$1"; }
 
 step 'what is documented but not built is refused by name'
@@ -38,14 +38,16 @@ expect_exit 3 vpn_server status
 expect_exit 3 vpn_server reload
 
 step 'init where only private addresses are found: exit 5, nothing written, and the hint works'
-in_ns client true
-mapfile -t elsewhere < <(folders elsewhere)
-in_link() { unshare --net sh -c 'ip link add veth0 type veth peer name veth1; ip link set veth0 up; ip link set veth1 up; ip addr add 192.168.7.2/24 dev veth0; exec "$@"' sh "$@"; }
-expect_exit 5 in_link "$HAWSER_BIN/vpn-server" init "${elsewhere[@]}"
+# On a host whose only interface has a private address.
+private_only() {
+  unshare --net sh -c 'ip link add veth0 type veth peer name veth1; ip link set veth0 up; ip link set veth1 up
+    ip addr add 192.168.7.2/24 dev veth0; exec "$@"' sh "$programs/vpn-server" init --config-dir "$dir/elsewhere/etc" --state-dir "$dir/elsewhere/state" "$@"
+}
+expect_exit 5 private_only
 expect_match 'the hint' '192\.168\.7\.2.*--endpoint' "$output"
-[ ! -e "$dir/elsewhere/etc/server.toml" ] || fail 'a failed init wrote server.toml'
-expect_exit 0 in_link "$HAWSER_BIN/vpn-server" init "${elsewhere[@]}" --endpoint vpn.example.org:4443 --listen 4443
-expect_exit 5 unshare --net "$HAWSER_BIN/vpn-server" init --config-dir "$dir/nowhere/etc" --state-dir "$dir/nowhere/state"
+[ ! -e "$dir/elsewhere" ] || fail 'a failed init wrote something'
+expect_exit 0 private_only --endpoint vpn.example.org:4443 --listen 4443
+expect_exit 5 unshare --net "$programs/vpn-server" init --config-dir "$dir/nowhere/etc" --state-dir "$dir/nowhere/state"
 
 step 'init finds the public addresses and writes what CLI.md says'
 umask 022
@@ -79,9 +81,9 @@ step 'invite: exactly one line on stdout, without a server running; options befo
 text=$(vpn_server invite laptop 2>/dev/null)
 expect_equal 'lines of an invite' 1 "$(wc -l <<<"$text")"
 expect_match 'invite' '^hawser1:[A-Za-z0-9_-]+$' "$text"
-mapfile -t where < <(folders server)
-text=$(in_ns server "$HAWSER_BIN/vpn-server" invite phone --expires 15m "${where[@]}" -q 2>&1)
+text=$(vpn_server invite phone --expires 15m --config-dir /etc/hawser --state-dir /var/lib/hawser -q 2>&1)
 expect_match 'quiet invite' '^hawser1:[A-Za-z0-9_-]+$' "$text"
+expect_exit 5 vpn_server --state-dir /var/lib/hawser --config-dir "$dir/none" invite phone
 
 step 'user commands without a server running'
 expect_equal 'users' 'desk laptop phone' "$(vpn_server user list --json | jq -r '[.users[].name] | sort | join(" ")')"
@@ -118,15 +120,15 @@ expect_match 'suggestion' 'did you mean "nat"' "$output"
 cp "$dir/good.toml" "$config/server.toml"
 
 step 'no TUN: exit 8; without root: exit 4; port taken: exit 8 and which'
-no_tun() { in_ns server unshare --mount sh -c 'mount --bind /dev/null /dev/net/tun && exec "$@"' sh "$HAWSER_BIN/vpn-server" run "${where[@]}"; }
+no_tun() { on server unshare --mount sh -c 'mount --bind /dev/null /dev/net/tun && exec "$@"' sh "$programs/vpn-server" run; }
 expect_exit 8 no_tun
 expect_match 'no TUN' '/dev/net/tun' "$output"
-no_capability() { in_ns server setpriv --bounding-set -net_admin --inh-caps -net_admin "$HAWSER_BIN/vpn-server" run "${where[@]}"; }
+no_capability() { on server setpriv --bounding-set -net_admin --inh-caps -net_admin "$programs/vpn-server" run; }
 expect_exit 4 no_capability
 expect_match 'no root' 'sudo' "$output"
 state_before=$(net_state server)
-in_ns server "$HAWSER_BIN/hawser-rawudp" hold --port 443 >"$dir/holder.log" 2>&1 &
-holder=$!
+spawn_on server "$dir/holder.log" "$programs/hawser-rawudp" hold --port 443
+holder=$SPAWNED
 wait_for 5 'the port to be taken' grep -q holding "$dir/holder.log"
 expect_exit 8 vpn_server run
 expect_match 'port taken' ':443' "$output"
@@ -139,14 +141,14 @@ run_server
 expect_equal 'schema' hawser.server-status/1 "$(server_status .schema)"
 expect_match 'status for people' '443' "$(vpn_server status)"
 expect_exit 10 vpn_server run
-expect_match 'forwarding is told' 'ip_forward: 0 -> 1' "$(cat "$dir/server.log")"
+expect_match 'forwarding is told' 'ip_forward: 0 -> 1' "$(cat "$dir"/server-*.log)"
 expect_exit 0 vpn_server reload
 sed -i 's/^nat .*/nat = false/' "$config/server.toml"
 expect_exit 0 vpn_server reload
-if in_ns server nft list ruleset | grep -q masquerade; then fail 'reload left NAT on'; fi
+if on server nft list ruleset | grep -q masquerade; then fail 'reload left NAT on'; fi
 cp "$dir/good.toml" "$config/server.toml"
 kill -HUP "$server_pid"
-masquerades() { in_ns server nft list ruleset | grep -q masquerade; }
+masquerades() { on server nft list ruleset | grep -q masquerade; }
 wait_for 5 'SIGHUP to bring NAT back' masquerades
 sed -i 's/^interface .*/interface = "other0"/' "$config/server.toml"
 expect_exit 5 vpn_server reload
@@ -154,8 +156,7 @@ expect_match 'what needs a restart' 'restart' "$output"
 echo 'nonsense' >"$config/server.toml"
 expect_exit 5 vpn_server reload
 cp "$dir/good.toml" "$config/server.toml"
-as_nobody() { in_ns server setpriv --reuid 65534 --regid 65534 --clear-groups "$HAWSER_BIN/vpn-server" "${where[@]}" "$@"; }
-chmod 755 "$dir" "$dir/server" "$dir/server/run"
+as_nobody() { on server setpriv --reuid 65534 --regid 65534 --clear-groups "$programs/vpn-server" "$@"; }
 expect_exit 0 as_nobody status
 expect_exit 4 as_nobody reload
 stop_server
@@ -168,4 +169,4 @@ wait "$server_pid" 2>/dev/null
 run_server
 stop_server
 expect_equal 'the network after kill -9, start and stop' "$state_before" "$(net_state server)"
-echo 'all checks passed'
+e2e_end

@@ -5,6 +5,7 @@
 //   hawser-rawudp record --interface link1 --port 443 --seconds 2 --out FILE
 //   hawser-rawudp noise  --to 198.51.100.1 --port 443 --count 2000 --seed 7
 //   hawser-rawudp hold --port 443                 takes the port, so that nobody else can
+//   hawser-rawudp talk --path SOCKET               says its stdin to a unix socket and prints the answer
 //   hawser-rawudp resend|flip|cut|version --to 198.51.100.1 --port 443 --in FILE [--type 1] [--limit N]
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -14,6 +15,7 @@
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -115,6 +117,27 @@ int hold(uint16_t port) {
   std::puts("holding");
   std::fflush(stdout);
   pause();
+  return 0;
+}
+
+int talk(const std::string& path) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  path.copy(where.sun_path, sizeof where.sun_path - 1);
+  if (fd < 0 || connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) != 0) die("connect");
+  char buffer[4096];
+  for (ssize_t got; (got = read(0, buffer, sizeof buffer)) > 0;) {
+    // The other end may well have had enough of it.
+    if (::send(fd, buffer, static_cast<size_t>(got), MSG_NOSIGNAL) < 0) break;
+  }
+  shutdown(fd, SHUT_WR);
+  for (pollfd p{fd, POLLIN, 0}; poll(&p, 1, 1000) > 0;) {
+    const ssize_t got = read(fd, buffer, sizeof buffer);
+    if (got <= 0) break;
+    std::fwrite(buffer, 1, static_cast<size_t>(got), stdout);
+  }
+  close(fd);
   return 0;
 }
 
@@ -221,11 +244,15 @@ int main(int argc, char** argv) {
   const CLI::App* flipping = app.add_subcommand("flip");
   const CLI::App* cutting = app.add_subcommand("cut");
   const CLI::App* other_version = app.add_subcommand("version");
+  std::string path;
+  app.add_option("--path", path);
+  const CLI::App* talking = app.add_subcommand("talk");
   const CLI::App* holding = app.add_subcommand("hold");
   CLI11_PARSE(app, argc, argv);
 
   if (recording->parsed()) return record(interface, port, seconds, out);
   if (holding->parsed()) return hold(port);
+  if (talking->parsed()) return talk(path);
   Stranger stranger(to, port);
   if (making_noise->parsed()) {
     std::mt19937_64 random(seed);

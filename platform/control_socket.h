@@ -29,7 +29,7 @@ class ControlServer {
     size_t request_bytes = 64 << 10;  // a longer line ends the connection
     size_t backlog_bytes = 1 << 20;   // a client that does not read is dropped
   };
-  // One line of a client, without its newline. Answer with send(), now or later.
+  // One line of a client, without its newline. Answer with send(), now or later. The server must outlive the call.
   using RequestHandler = std::function<void(ClientId, const ControlPeer&, std::string_view line)>;
 
   // Listens at `path` (0666, a stale socket is replaced; the caller holds the instance's lock). Removed at the end.

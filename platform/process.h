@@ -43,8 +43,16 @@ class InstanceLock {
   // Whether a process holds the lock now.
   static bool held(const std::string& directory);
 
+  InstanceLock(InstanceLock&&) noexcept = default;
+  InstanceLock& operator=(InstanceLock&& other) noexcept;
+  // Releases it and removes the file, and the folder when nothing else is in it.
+  ~InstanceLock();
+
  private:
-  explicit InstanceLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  InstanceLock(std::string directory, UniqueFd fd) : directory_(std::move(directory)), fd_(std::move(fd)) {}
+  void release();
+
+  std::string directory_;
   UniqueFd fd_;
 };
 

@@ -7,6 +7,8 @@
 # Installs missing packages when run as root (only then). Leaves nothing but these packages and build/, even when killed.
 # Exit codes: 0 all well · 1 something failed · 4 permission · 8 no TUN device · 130 interrupted.
 set -u -o pipefail
+# With stdin closed the next descriptor that a program opens would become its stdin.
+[ -e /dev/fd/0 ] || exec </dev/null
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project/deploy/lib/packages.sh"
 . "$project/deploy/lib/build.sh"
@@ -22,7 +24,7 @@ delays=(10 25)  # ms, one way
 warm_up=2       # seconds at the start of each download that its rate leaves out
 alone_seconds=6 both_seconds=8 dead_seconds=6
 file_bytes=96000000
-interval=0.5    # between two looks at the paths
+give_up=20000   # ms without a byte
 
 export TRY_BEGAN=${TRY_BEGAN:-$(date +%s)}
 elapsed() { printf '%d:%02d' $((($(date +%s) - TRY_BEGAN) / 60)) $((($(date +%s) - TRY_BEGAN) % 60)); }
@@ -77,7 +79,7 @@ trap 'printf "\n[%s] interrupted; nothing is left but build/ and packages\n" "$(
 paths() { in_client vpn-status home --json 2>/dev/null | jq -r '.paths[] | select(.id != null) | [.interface, .state, .rx_bytes] | @tsv'; }
 bytes_now() { stat -c %s "$1" 2>/dev/null || printf 0; }
 milliseconds() { printf '%s' $(($(date +%s%N) / 1000000)); }
-mbits() { awk -v bytes="$1" -v ms="$2" 'BEGIN { printf "%.1f", ms > 0 ? bytes * 8 / 1000 / ms : 0 }'; }
+mbits() { awk -v bytes="$1" -v ms="$2" 'BEGIN { printf "%.1f", (ms > 0 ? bytes * 8 / 1000 / ms : 0) }'; }
 
 # watch_download FILE SECONDS PID: shows the rate and the paths until the time is over or the download has ended. Sets $rate
 # (Mbit/s over this time, without the first $skip_seconds) and $pause (the longest time without a new byte, in ms).
@@ -87,6 +89,7 @@ watch_download() {
   local -A seen=()
   last_bytes=$(bytes_now "$file") last_change=$(milliseconds) shown=$last_change pause=0 rate=0
   local shown_bytes=$last_bytes interface state received
+  while IFS=$'\t' read -r interface state received; do seen[$interface]=$received; done < <(paths)
   while now=$(milliseconds) && [ "$now" -lt "$until" ] && kill -0 "$pid" 2>/dev/null; do
     bytes=$(bytes_now "$file")
     if [ -z "$from_bytes" ] && [ "$now" -ge "$from" ]; then from_bytes=$bytes from=$now; fi
@@ -94,7 +97,8 @@ watch_download() {
       [ $((now - last_change)) -le "$pause" ] || pause=$((now - last_change))
       last_bytes=$bytes last_change=$now
     fi
-    if [ $((now - shown)) -ge "${refresh:=1000}" ]; then
+    [ $((now - last_change)) -lt "$give_up" ] || fail "no byte of the download arrived for $((give_up / 1000)) s"
+    if [ $((now - shown)) -ge 1000 ]; then
       line=$(printf '%3d %%  %5s Mbit/s ' $((bytes * 100 / file_bytes)) "$(mbits $((bytes - shown_bytes)) $((now - shown)))")
       while IFS=$'\t' read -r interface state received; do
         line+=$(printf ' | %s %-10s %5s' "$interface" "$state" "$(mbits $((received - ${seen[$interface]:-$received})) $((now - shown)))")
@@ -135,7 +139,7 @@ spawn_on server "$logs/server.log" vpn-server run
 server=$SPAWNED
 for ((i = 0; ; i++)); do
   if in_server vpn-server status >/dev/null 2>&1; then break; fi
-  [ $i -lt 100 ] && kill -0 "$server" 2>/dev/null || fail 'the server does not answer'
+  if [ $i -ge 100 ] || ! kill -0 "$server" 2>/dev/null; then fail 'the server does not answer'; fi
   sleep 0.1
 done
 
@@ -179,7 +183,7 @@ client_down
 
 stage 'the result'
 sum=$(awk -v a="${alone[1]}" -v b="${alone[2]}" 'BEGIN { printf "%.1f", a + b }')
-row() { awk -v name="$1" -v rate="$2" -v sum="$sum" 'BEGIN { printf "       %-44s %6.1f Mbit/s %4.0f %%\n", name, rate, sum > 0 ? rate / sum * 100 : 0 }'; }
+row() { awk -v name="$1" -v rate="$2" -v sum="$sum" 'BEGIN { printf "       %-44s %6.1f Mbit/s %4.0f %%\n", name, rate, (sum > 0 ? rate / sum * 100 : 0) }'; }
 printf '       %-44s %13s %s\n' 'one TCP download' '' 'of the sum'
 row "link1 alone (${rates[0]} Mbit/s, ${delays[0]} ms)" "${alone[1]}"
 row "link2 alone (${rates[1]} Mbit/s, ${delays[1]} ms)" "${alone[2]}"

@@ -32,7 +32,7 @@ packages_sizes() {
 # packages_ensure PACKAGE..: installs what is missing. Returns 1 when something is missing and cannot be installed: without
 # root the one line to run is printed. Only one apt line is ever run (and an update of its lists where there are none yet).
 packages_ensure() {
-  local missing
+  local missing=()
   mapfile -t missing < <(packages_missing "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   printf 'missing packages:\n'

@@ -40,6 +40,10 @@ inline constexpr size_t kSizedDataFrameHeader = 8;   // and length 2
 inline constexpr size_t kFragmentFrameHeader = 10;   // type 1, lane and class 2, lane sequence 3, offset and last 2, length 2
 inline constexpr size_t kMaxAckRanges = 32;
 inline constexpr size_t kMaxClassRules = 64;
+// A GAVE_UP costs its receiver a step per sequence: bounded, so that a datagram full of them is no attack.
+inline constexpr uint16_t kMaxGaveUp = 64;
+// Times on the wire, microseconds (71 years): sums and differences of two of them fit a Duration.
+inline constexpr uint64_t kMaxWireMicros = (uint64_t{1} << 51) - 1;
 inline constexpr uint64_t kMaxRateCapKbits = 0xffff'ffff;  // 4.3 Tbit/s; more on the wire is nonsense
 
 // The low 24 bits of a lane sequence; queue/ widens them to LaneSeq.
@@ -143,7 +147,7 @@ struct CloseFrame { CloseReason reason = CloseReason::done; };
 struct GaveUpFrame {
   LaneId lane;
   uint32_t first_seq24 = 0;
-  uint16_t count = 0;
+  uint16_t count = 0;  // 1..kMaxGaveUp
 };
 
 struct AnnounceFrame {

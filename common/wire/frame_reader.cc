@@ -6,8 +6,6 @@
 namespace hawser::wire {
 namespace {
 
-// Nanoseconds are int64: microseconds from the wire must survive the multiplication.
-constexpr uint64_t kMaxMicros = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / 1000;
 constexpr uint8_t kFirstSkippable = 0x40;
 constexpr size_t kMaxPacket = 65'535;
 
@@ -49,8 +47,8 @@ FragmentFrame parse_fragment(ByteReader& in) {
 // Ranges as in RFC 9000, section 19.3.1: each gap and length counts down from the range before, never below zero.
 void parse_ack(ByteReader& in, AckFrame& f) {
   f.path = in.path_id();
-  f.ack_delay = Duration::micros(static_cast<int64_t>(in.varint(kMaxMicros)));
-  f.largest_received_at = Time{static_cast<int64_t>(in.varint(kMaxMicros)) * 1000};
+  f.ack_delay = Duration::micros(static_cast<int64_t>(in.varint(kMaxWireMicros)));
+  f.largest_received_at = Time{static_cast<int64_t>(in.varint(kMaxWireMicros)) * 1000};
   f.ecn.ect0 = in.varint();
   f.ecn.ect1 = in.varint();
   f.ecn.ce = in.varint();
@@ -128,7 +126,7 @@ GaveUpFrame parse_gave_up(ByteReader& in) {
   f.lane = lane_of(in.u16());
   f.first_seq24 = in.u24();
   f.count = in.u16();
-  if (f.count == 0) in.fail();
+  if (f.count == 0 || f.count > kMaxGaveUp) in.fail();
   return f;
 }
 

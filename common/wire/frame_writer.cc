@@ -12,7 +12,7 @@ constexpr uint16_t kLanes = 1024;
 constexpr size_t kMaxPacket = 65'535;
 
 uint64_t micros_of(int64_t ns) {
-  return ns > 0 ? static_cast<uint64_t>(ns) / 1000 : 0;
+  return ns > 0 ? std::min(static_cast<uint64_t>(ns) / 1000, kMaxWireMicros) : 0;
 }
 
 void put_lane(ByteWriter& w, LaneId lane, uint8_t class_bits) {
@@ -203,7 +203,7 @@ bool FrameWriter::write(const CloseFrame& f) {
 
 bool FrameWriter::write(const GaveUpFrame& f) {
   ByteWriter w(buffer_.subspan(used_));
-  if (f.count == 0) w.fail();
+  if (f.count == 0 || f.count > kMaxGaveUp) w.fail();
   w.enumerator(FrameType::gave_up);
   put_lane(w, f.lane, 0);
   put_seq24(w, f.first_seq24);

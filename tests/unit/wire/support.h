@@ -200,7 +200,7 @@ class FrameMaker {
       case 11:
         return CloseFrame{static_cast<CloseReason>(dice_.below(8))};
       case 12:
-        return GaveUpFrame{lane(), seq24(), static_cast<uint16_t>(1 + dice_.below(65'535))};
+        return GaveUpFrame{lane(), seq24(), static_cast<uint16_t>(1 + dice_.below(kMaxGaveUp))};
       default:
         break;
     }
@@ -227,8 +227,8 @@ class FrameMaker {
   AckFrame ack() {
     AckFrame f;
     f.path = path();
-    f.ack_delay = Duration::micros(static_cast<int64_t>(dice_.magnitude(53)));
-    f.largest_received_at = Time{static_cast<int64_t>(dice_.magnitude(53)) * 1000};
+    f.ack_delay = Duration::micros(static_cast<int64_t>(dice_.magnitude(51)));
+    f.largest_received_at = Time{static_cast<int64_t>(dice_.magnitude(51)) * 1000};
     f.ecn = {dice_.magnitude(62), dice_.magnitude(62), dice_.magnitude(62)};
     uint64_t next = dice_.magnitude(62);
     for (const size_t wanted = 1 + dice_.below(kMaxAckRanges); f.range_count < wanted; ++f.range_count) {

@@ -299,9 +299,15 @@ Status Daemon::reload() {
     settings_.client_to_client = fresh->client_to_client;
     log_.notice("reload: the firewall table is new");
   }
+  if (fresh->endpoints != settings_.endpoints || fresh->dns != settings_.dns) {
+    settings_.endpoints = fresh->endpoints;
+    settings_.dns = fresh->dns;
+    endpoint_->set_announcements(announced_endpoints(settings_, log_), announced_routes(*network_), settings_.dns, now());
+    log_.notice("reload: endpoints and DNS are announced anew");
+  }
   if (*fresh == settings_) return Done{};
-  return Error{ExitCode::configuration, common_.config_file() + ": only nat and client_to_client change while the server runs; for the "
-                                            "rest: systemctl restart hawser-server"};
+  return Error{ExitCode::configuration, common_.config_file() + ": only endpoints, nat, client_to_client and dns change while the server "
+                                            "runs; for the rest: systemctl restart hawser-server"};
 }
 
 ServerStatusReport Daemon::status() const {

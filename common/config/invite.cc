@@ -178,15 +178,13 @@ Result<Invite> decode_invite(std::string_view text) {
     const bool alphabet = std::all_of(body.begin(), body.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
-    return bad((alphabet ? "is truncated or damaged" : "has characters that do not belong in it") + std::string(kCopyAgain));
+    return bad((alphabet ? "is damaged or truncated" : "has characters that do not belong in it") + std::string(kCopyAgain));
   }
   if (size < kFixedSize) return bad("is truncated" + std::string(kCopyAgain));
   const ByteSpan all = ByteSpan{bytes.v}.first(size);
   const ByteSpan signed_part = all.first(size - kChecksumSize), sum = all.last(kChecksumSize);
   const auto expected = checksum(signed_part);
-  if (!std::equal(sum.begin(), sum.end(), expected.begin())) {
-    return bad("is damaged or truncated: its checksum does not match" + std::string(kCopyAgain));
-  }
+  if (!std::equal(sum.begin(), sum.end(), expected.begin())) return bad("is damaged or truncated" + std::string(kCopyAgain));
   return decode_body(signed_part);
 }
 

@@ -130,7 +130,7 @@ void read_tunnel(Reader& r, const Value& tunnel, Profile& p) {
   r.read(tunnel, "lan_access", p.lan_access);
   bool off = true;
   if (const Value* dns = tunnel.find("dns"); dns != nullptr && dns->kind == Value::Kind::array) {
-    r.fail(dns->begin, "dns = a list is not in this version; choose from off");
+    r.fail(dns->begin, "dns = a list is not in this version; use \"off\"");
   } else {
     r.choose<bool>(tunnel, "dns", kDns, off);
   }

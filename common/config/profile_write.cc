@@ -129,8 +129,8 @@ Result<PathSetting> parse_path_setting(std::string_view key, std::string_view va
   } else if (name == "gateway") {
     setting.gateway = IpAddress::parse(value);
     if (!setting.gateway) return bad(shown + "not an IP address");
-  } else if (name == "limit" || name == "data" || name.starts_with("limit.") || name.starts_with("data.")) {
-    return bad("--set " + std::string(key) + ": " + std::string(name) + " is not in this version");
+  } else if (name == "limit" || name == "data" || setting.interface.ends_with(".limit") || setting.interface.ends_with(".data")) {
+    return bad("--set " + printable(key) + ": limit and data are not in this version");
   } else {
     constexpr std::string_view kNames[] = {"priority", "gateway"};
     return bad("--set " + printable(key) + ": unknown key \"" + printable(name) + "\"; known are priority, gateway" +

@@ -251,11 +251,12 @@ std::optional<size_t> Reader::choose_index(const Value& table, std::string_view 
     for (size_t i = 0; i < names.size(); ++i) {
       if (names[i].first != v->text) continue;
       if (names[i].second) return i;
-      wrong(*v, key, "not in this version; choose from " + join(built));
+      wrong(*v, key, "not in this version; " + (built.size() == 1 ? "use " + quote(built[0]) : "choose from " + join(built)));
       return std::nullopt;
     }
   }
-  wrong(*v, key, "not one of " + join(built) + (v->kind == Value::Kind::string ? did_you_mean(v->text, built) : ""));
+  const std::string guess = v->kind == Value::Kind::string ? did_you_mean(v->text, built) : "";
+  wrong(*v, key, built.size() == 1 ? "not " + quote(built[0]) + ", the only value of this version" : "not one of " + join(built) + guess);
   return std::nullopt;
 }
 

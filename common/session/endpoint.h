@@ -22,14 +22,14 @@ struct CommonConfig {
 };
 
 struct ClientConfig : CommonConfig {
-  StaticKeyPair static_key;
+  StaticKeyPair static_key = StaticKeyPair::from_secret(SecretKey{});
   PublicKey server_key;
   SecretKey psk;                                          // zero unless configured
   std::optional<std::array<uint8_t, 16>> enrolment_token;  // to enrol: from the invite
 };
 
 struct ServerConfig : CommonConfig {
-  StaticKeyPair static_key;
+  StaticKeyPair static_key = StaticKeyPair::from_secret(SecretKey{});
   IpAddress server_v4, server_v6;           // the server's inner addresses
   std::vector<SocketAddress> endpoints;     // announced to clients
   std::vector<IpPrefix> routes;             // announced to clients

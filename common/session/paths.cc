@@ -20,6 +20,9 @@ SessionPath* Session::path_of_link(LinkId link) {
 }
 
 SessionPath& Session::add_path(PathId id, const UdpTuple& tuple, uint16_t max_datagram, Time now) {
+  // Whoever holds the new keys has received our answer, and it went to this address. That proves the first path's address;
+  // for later ones anybody could have brought the initiation there, so they are challenged.
+  const bool trusted = !any_path_seen_ && std::find(trusted_.begin(), trusted_.end(), tuple) != trusted_.end();
   if (!any_path_seen_) {
     highest_path_id_ = id.value;
     opened_ids_ = 1;
@@ -33,7 +36,6 @@ SessionPath& Session::add_path(PathId id, const UdpTuple& tuple, uint16_t max_da
   }
   paths_.push_back(std::make_unique<SessionPath>(id, tuple, max_datagram, congestion_, context_.rng.next_u64(), now));
   SessionPath& p = *paths_.back();
-  const bool trusted = std::find(trusted_.begin(), trusted_.end(), tuple) != trusted_.end();
   if (context_.role == Role::server && trusted) {
     p.address.validated = true;
     validate_path(p, now);
@@ -41,16 +43,8 @@ SessionPath& Session::add_path(PathId id, const UdpTuple& tuple, uint16_t max_da
   return p;
 }
 
-void Session::trust_address(const UdpTuple& tuple, Time now) {
-  if (std::find(trusted_.begin(), trusted_.end(), tuple) != trusted_.end()) return;
-  if (trusted_.size() >= kMaxPaths) trusted_.erase(trusted_.begin());
-  trusted_.push_back(tuple);
-  for (auto& p : paths_) {
-    if (p->address.tuple == tuple && !p->address.validated) {
-      p->address.validated = true;
-      validate_path(*p, now);
-    }
-  }
+void Session::trust_address(const UdpTuple& tuple) {
+  if (trusted_.size() < kMaxPaths && !any_path_seen_) trusted_.push_back(tuple);
 }
 
 PathId Session::open_path(const LinkUp& link, bool validated, Time now) {

@@ -60,8 +60,8 @@ class Session {
   void on_link_priority(LinkId link, wire::PathPriority priority, Time now);
   void on_link_trouble(LinkId link, Time now);
   void on_writable(LinkId link, bool writable);
-  // Server: the handshake came from here; a path that appears at this address counts as validated.
-  void trust_address(const UdpTuple& tuple, Time now);
+  // Server: the handshake's answer went here; the first path, if it begins at this address, counts as validated.
+  void trust_address(const UdpTuple& tuple);
 
   // ---- keys
   KeyRing& keys() { return keys_; }
@@ -75,6 +75,10 @@ class Session {
   // ---- wishes
   void set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::CongestionKind congestion, Time now);
   void close(wire::CloseReason reason, Time now);
+  // Says the reason again on every path.
+  void repeat_close() {
+    for (auto& p : paths_) p->closed_told = false;
+  }
   void announce(const std::vector<SocketAddress>& endpoints);
   // The peer closed the session: this reason, once.
   std::optional<wire::CloseReason> take_peer_close() { return std::exchange(peer_close_, std::nullopt); }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 namespace hawser {
 namespace {
@@ -103,14 +104,19 @@ void get(const Json& from, const char* key, std::optional<UnixTime>& out) {
 // A field that is an object; an empty one when missing.
 Json object(const Json& from, const char* key) {
   const auto it = from.find(key);
-  return it != from.end() && it->is_object() ? *it : Json::object();
+  if (it == from.end() || it->is_null()) return Json::object();
+  if (!it->is_object()) throw std::invalid_argument(std::string(key) + " is no object");
+  return *it;
 }
 template <typename T, typename Read>
 void get_list(const Json& from, const char* key, std::vector<T>& out, Read read) {
   const auto it = from.find(key);
   if (it == from.end() || it->is_null()) return;
   if (!it->is_array()) throw std::invalid_argument(std::string(key) + " is no list");
-  for (const Json& item : *it) out.push_back(read(item));
+  for (const Json& item : *it) {
+    if (!item.is_object()) throw std::invalid_argument(std::string(key) + " holds something that is no object");
+    out.push_back(read(item));
+  }
 }
 
 void get_rate(const Json& from, double& rx_bps, double& tx_bps) {

@@ -68,7 +68,7 @@ void ServerEndpoint::on_data(ReceivedDatagram& d, Time now) {
     destroy(id);
     return;
   }
-  touch(e, id, now);
+  touch(e, id);
 }
 
 // The client's first datagram under the key: it has the key, so it is who it says, and it is alive.
@@ -83,7 +83,7 @@ void ServerEndpoint::promote(Entry& e, const UdpTuple& via, Time now) {
   go_live(e, via, now);
 }
 
-void ServerEndpoint::go_live(Entry& e, const UdpTuple& via, Time now) {
+void ServerEndpoint::go_live(Entry& e, const UdpTuple& via, Time) {
   const UserId user_id = e.session.identity().user;
   User& user = users_[user_id];
   std::erase(user.pending, &e);
@@ -99,7 +99,7 @@ void ServerEndpoint::go_live(Entry& e, const UdpTuple& via, Time now) {
   if (e.session.identity().inner_v4.is_set()) by_inner_[e.session.identity().inner_v4] = id;
   if (e.session.identity().inner_v6.is_set()) by_inner_[e.session.identity().inner_v6] = id;
   events_.push_back(SessionUp{user_id, e.session.identity().name, via});
-  touch(e, id, now);
+  touch(e, id);
 }
 
 void ServerEndpoint::on_packets(std::span<Packet> from_tun, Time now) {
@@ -117,7 +117,7 @@ void ServerEndpoint::on_packets(std::span<Packet> from_tun, Time now) {
     }
     Entry& e = *entries_.at(it->second);
     e.session.on_packet(std::move(p), *headers, now);
-    touch(e, it->second, now);
+    touch(e, it->second);
   }
 }
 
@@ -170,7 +170,7 @@ void ServerEndpoint::retire(Entry& e, wire::CloseReason reason, Time now) {
   }
   e.closed_at = now;
   e.session.close(reason, now);
-  touch(e, id, now);
+  touch(e, id);
 }
 
 void ServerEndpoint::close(UserId user, wire::CloseReason reason, Time now) {
@@ -201,26 +201,24 @@ void ServerEndpoint::close_all(wire::CloseReason reason, Time now) {
 }
 
 void ServerEndpoint::set_announcements(std::vector<SocketAddress> endpoints, std::vector<IpPrefix> routes, std::vector<IpAddress> dns,
-                                       Time now) {
+                                       Time) {
   config_.endpoints = std::move(endpoints);
   config_.routes = std::move(routes);
   config_.dns = std::move(dns);
   for (auto& [id, e] : entries_) {
     if (!e->live) continue;
     e->session.announce(config_.endpoints);
-    touch(*e, id, now);
+    touch(*e, id);
   }
 }
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 
-// The session may have something to send, and its next deadline may be nearer.
-void ServerEndpoint::touch(Entry& e, uint64_t entry_id, Time now) {
-  if (!e.ready) {
-    e.ready = true;
-    ready_.push_back(entry_id);
-  }
-  schedule(e, entry_id, now);
+// The session may have something to send; its next deadline is taken when it has nothing (more) to send.
+void ServerEndpoint::touch(Entry& e, uint64_t entry_id) {
+  if (e.ready) return;
+  e.ready = true;
+  ready_.push_back(entry_id);
 }
 
 // When a session that is not heard of any more ends.
@@ -258,7 +256,7 @@ void ServerEndpoint::on_timer(Time now) {
       destroy(t.entry_id);
       continue;
     }
-    touch(e, t.entry_id, now);
+    touch(e, t.entry_id);
   }
 }
 
@@ -296,7 +294,7 @@ void ServerEndpoint::on_writable(LinkId link, bool writable, Time now) {
   now_ = now;
   for (auto& [id, e] : entries_) {
     e->session.on_writable(link, writable);
-    if (writable) touch(*e, id, now);
+    if (writable) touch(*e, id);
   }
 }
 

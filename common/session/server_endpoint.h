@@ -91,7 +91,7 @@ class ServerEndpoint final : public EndpointBase {
   void destroy(uint64_t entry_id);
   void bind_index(Entry& e, SessionIndex index, uint64_t entry_id);
   void release_indices(Entry& e);
-  void touch(Entry& e, uint64_t entry_id, Time now);
+  void touch(Entry& e, uint64_t entry_id);
   void schedule(Entry& e, uint64_t entry_id, Time now);
   static Time end_of_life(const Entry& e);
   uint64_t id_of(const Entry& e) const { return entry_ids_.at(&e); }

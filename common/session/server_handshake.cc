@@ -163,7 +163,7 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
   if (auto gone = entry->session.keys().install_next(std::move(key))) by_index_.erase(*gone);
   bind_index(*entry, index, entry_id);
   for (const UdpTuple& from : lookup.from) entry->session.trust_address(from);
-  touch(*entry, entry_id, now);
+  touch(*entry, entry_id);
   respond(lookup, std::move(response->datagram), entry_id, now);
 }
 

@@ -192,6 +192,10 @@ _netlab_pick() {
 
 _netlab_listed() { case ",$1," in *",$2,"*) return 0 ;; *) return 1 ;; esac; }
 
+# Fixed, so that both ends know each other from the start, as after DHCP: else a first burst waits for address resolution,
+# and what does not fit that queue is lost.
+_netlab_mac() { printf '02:00:00:00:%02x:%02x' "$1" "$2"; }
+
 # Default routes of link $1: in the main table with a metric, as a network manager does, or in a table of its own.
 _netlab_link_batch() {
   local n=$1 family=$2 own_table=$3 where="metric $((100 * n))"
@@ -199,11 +203,13 @@ _netlab_link_batch() {
   echo "link set link$n up"
   case $family in *4*)
     echo "addr replace $(link_address4 "$n")/24 dev link$n"
-    echo "route replace default via $(gateway_address4 "$n") dev link$n $where" ;;
+    echo "route replace default via $(gateway_address4 "$n") dev link$n $where"
+    echo "neigh replace $(gateway_address4 "$n") lladdr $(_netlab_mac "$n" 1) dev link$n nud stale" ;;
   esac
   case $family in *6*)
     echo "addr replace $(link_address6 "$n")/64 dev link$n nodad"
-    echo "route replace default via $(gateway_address6 "$n") dev link$n $where" ;;
+    echo "route replace default via $(gateway_address6 "$n") dev link$n $where"
+    echo "neigh replace $(gateway_address6 "$n") lladdr $(_netlab_mac "$n" 1) dev link$n nud stale" ;;
   esac
 }
 
@@ -213,11 +219,12 @@ _netlab_link() {
   public=$(gateway_public4 "$n")
   _netlab_namespace "$gw" 1 0 || return
   if [ "$plain" = yes ]; then
-    ip link add "link$n" netns "$host" mtu "$mtu" type veth peer name lan netns "$gw" mtu "$mtu" || return
+    ip link add "link$n" netns "$host" mtu "$mtu" address "$(_netlab_mac "$n" 2)" type veth \
+      peer name lan netns "$gw" mtu "$mtu" address "$(_netlab_mac "$n" 1)" || return
   else
     ip -batch - <<EOF || return
-link add c$n mtu $mtu type veth peer name link$n mtu $mtu
-link add g$n mtu $mtu type veth peer name lan$n mtu $mtu
+link add c$n mtu $mtu type veth peer name link$n mtu $mtu address $(_netlab_mac "$n" 2)
+link add g$n mtu $mtu type veth peer name lan$n mtu $mtu address $(_netlab_mac "$n" 1)
 EOF
     # Before the ends move away: what they send must be finished frames.
     hawser-netem prepare "c$n" "link$n" "g$n" "lan$n" || return
@@ -239,6 +246,8 @@ addr add $(gateway_address6 "$n")/64 dev lan nodad
 addr add $public/28 dev wan
 addr add 2001:db8:2:$n::2/64 dev wan nodad
 route add default via 192.0.2.$((16 * n + 1))
+neigh add $(link_address4 "$n") lladdr $(_netlab_mac "$n" 2) dev lan nud stale
+neigh add $(link_address6 "$n") lladdr $(_netlab_mac "$n" 2) dev lan nud stale
 EOF
   # Providers drop foreign source addresses (BCP 38): a datagram sent over the wrong link must be seen to fail.
   _netlab_sysctl "$gw" ipv4/conf/lan/rp_filter=1

@@ -1,17 +1,16 @@
 // hawser-netem: an emulator of network links between pairs of interfaces, for kernels with or without netem.
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fstream>
 
 #include "tests/netlab/emulator/emulator.h"
+#include "tests/netlab/emulator/priority.h"
 
 namespace {
 
@@ -24,16 +23,6 @@ volatile bool g_stop = false;
 int fail(const hawser::Error& error) {
   fprintf(stderr, "hawser-netem: %s\n", error.message.c_str());
   return static_cast<int>(error.code);
-}
-
-// The emulator must run at once when a frame is due; in a user namespace this may be forbidden, then lateness tells.
-std::string schedule_first() {
-  prctl(PR_SET_TIMERSLACK, 1);
-  sched_param priority{};
-  priority.sched_priority = 1;
-  if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) == 0) return "fifo";
-  if (setpriority(PRIO_PROCESS, 0, -15) == 0) return "nice";
-  return "normal";
 }
 
 // Blocked but in ppoll, so that a signal never comes between the check and the wait.
@@ -71,7 +60,7 @@ int run_links(const std::vector<std::string>& links, const std::string& control,
     if (auto status = emulator.listen(control); !status) return fail(status.error());
   }
   catch_signals();
-  emulator.set_scheduling(schedule_first());
+  emulator.set_scheduling(hawser::netlab::schedule_first());
   emulator.run(g_stop, hawser::netlab::monotonic_now() + Duration::from_seconds(max_seconds));
   return 0;
 }
@@ -113,12 +102,14 @@ int main(int argc, char** argv) {
   std::vector<std::string> interfaces;
   CLI::App* prepare = app.add_subcommand("prepare", "turn segmentation and checksum offloads off");
   prepare->add_option("interface", interfaces)->required();
+  bool undo = false;
+  prepare->add_flag("--undo", undo, "turn them on again");
 
   CLI11_PARSE(app, argc, argv);
   if (*ctl) return ask(socket, words);
   if (*prepare) {
     for (const std::string& name : interfaces) {
-      if (auto status = hawser::netlab::disable_offloads(name); !status) return fail(status.error());
+      if (auto status = hawser::netlab::set_offloads(name, undo); !status) return fail(status.error());
     }
     return 0;
   }

@@ -192,18 +192,21 @@ uint64_t PacketSocket::take_overruns() {
   return stats.tp_drops;
 }
 
-Status disable_offloads(const std::string& interface) {
+Status set_offloads(const std::string& interface, bool on) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return system_error(interface, "cannot open a socket");
   Status status = Done{};
-  for (uint32_t command : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO, ETHTOOL_STXCSUM}) {
+  // Checksums last when turning off and first when turning on: segmentation needs them.
+  std::array<uint32_t, 4> commands{ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO, ETHTOOL_STXCSUM};
+  if (on) std::reverse(commands.begin(), commands.end());
+  for (uint32_t command : commands) {
     ifreq request{};
-    ethtool_value value{command, 0};
+    ethtool_value value{command, on ? 1u : 0u};
     memcpy(request.ifr_name, interface.c_str(), std::min(interface.size(), sizeof request.ifr_name - 1));
     request.ifr_data = reinterpret_cast<char*>(&value);
     // A device that does not know a feature has it off.
     if (ioctl(fd, SIOCETHTOOL, &request) < 0 && errno != EOPNOTSUPP) {
-      status = system_error(interface, "cannot turn offloads off");
+      status = system_error(interface, "cannot switch offloads");
       break;
     }
   }

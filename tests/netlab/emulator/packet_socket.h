@@ -58,7 +58,7 @@ class PacketSocket {
   std::string granted_;
 };
 
-// Turns off everything that makes frames larger or leaves checksums open. Needs CAP_NET_ADMIN over the interface.
-Status disable_offloads(const std::string& interface);
+// Everything that makes frames larger or leaves checksums open, on or off. Needs CAP_NET_ADMIN over the interface.
+Status set_offloads(const std::string& interface, bool on);
 
 }  // namespace hawser::netlab

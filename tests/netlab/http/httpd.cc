@@ -1,5 +1,6 @@
-// hawser-httpd DIR PORT: serves files over HTTP/1.1, with Range, Content-Length and keep-alive; for tests only.
+// hawser-httpd DIR PORT [ADDRESS]: serves files over HTTP/1.1, with Range, Content-Length and keep-alive; for tests only.
 // One thread per connection. GET and HEAD; names with ".." are refused; directories have no listing.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -146,6 +147,10 @@ void serve(int fd) {
   close(fd);
 }
 
+bool parse_address(const std::string& text, in6_addr& address) {
+  return inet_pton(AF_INET6, text.c_str(), &address) == 1 || inet_pton(AF_INET6, ("::ffff:" + text).c_str(), &address) == 1;
+}
+
 int fail(const std::string& what) {
   fprintf(stderr, "hawser-httpd: %s: %s\n", what.c_str(), strerror(errno));
   return 1;
@@ -154,9 +159,12 @@ int fail(const std::string& what) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int port = argc == 3 ? atoi(argv[2]) : 0;
-  if (port < 1 || port > 65535) {
-    fprintf(stderr, "usage: hawser-httpd DIR PORT\n");
+  int port = argc == 3 || argc == 4 ? atoi(argv[2]) : 0;
+  sockaddr_in6 address{};  // any address, IPv4 mapped in
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(static_cast<uint16_t>(port));
+  if (port < 1 || port > 65535 || (argc == 4 && !parse_address(argv[3], address.sin6_addr))) {
+    fprintf(stderr, "usage: hawser-httpd DIR PORT [ADDRESS]\n");
     return 2;
   }
   g_root = argv[1];
@@ -164,9 +172,6 @@ int main(int argc, char** argv) {
   int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in6 address{};  // any address, IPv4 mapped in
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(static_cast<uint16_t>(port));
   if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 || listen(listener, 128) < 0) {
     return fail("port " + std::string(argv[2]));
   }

@@ -1,9 +1,9 @@
 // hawser-probe: measures a network from both ends; every result is one line of JSON.
 #include <stdio.h>
-#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
 
+#include "tests/netlab/emulator/priority.h"
 #include "tests/netlab/probe/tcp.h"
 #include "tests/netlab/probe/udp.h"
 
@@ -31,7 +31,6 @@ void add_sending(CLI::App* mode, UdpOptions& options) {
 int main(int argc, char** argv) {
   CLI::App app{"Measures a network: loss, delay, outages, goodput, stalls."};
   app.require_subcommand(1);
-  prctl(PR_SET_TIMERSLACK, 1);
 
   UdpOptions udp;
   CLI::App* send = app.add_subcommand("send", "send numbered UDP packets");
@@ -65,6 +64,8 @@ int main(int argc, char** argv) {
   run->add_option("--trace", tcp.trace, "file: time (s), bit/s per 100 ms");
 
   CLI11_PARSE(app, argc, argv);
+  // The UDP modes are clocks; TCP transfers compete for the processor like any program.
+  if (*send || *receive || *echo || *ping) hawser::netlab::schedule_first();
   hawser::Status status = *send      ? udp_send(udp)
                           : *receive ? udp_receive(udp)
                           : *echo    ? udp_echo(udp)

@@ -44,6 +44,22 @@ void frames() {
     all = join(all, bytes);
   }
   put("frames", "all", all);
+  // Against the server and the client: these frames one by one as datagrams of path 0, then time.
+  for (uint8_t role : {0, 1}) {
+    Bytes tape{role};
+    for (size_t type = 0; type < test::FrameMaker::kTypes; ++type) {
+      const Bytes frame = test::encode_frame(maker.make(type), true);
+      const size_t size = std::min<size_t>(frame.size(), 1400);
+      tape = join(tape, {15, static_cast<uint8_t>(type % 2 << 6 | type % 3), 0, static_cast<uint8_t>(size >> 8),
+                         static_cast<uint8_t>(size)});
+      tape.insert(tape.end(), frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size));
+      tape = join(tape, {4, static_cast<uint8_t>(type), 0, 10});
+    }
+    put("endpoint_authenticated", role ? "server" : "client", tape);
+  }
+  // Packets both ways with honest acks; a challenge from elsewhere and its answer.
+  put("endpoint_authenticated", "traffic", {1, 1, 4, 0, 1, 15, 3, 0, 0, 1, 4, 3, 0, 0, 0,  20, 6, 0x40, 0,
+                                            0, 9, 6, 1, 2, 3,  4, 5, 6, 7, 8, 4, 1, 0, 50, 5,  0, 0});
   put("frames", "skipped", {0x40, 0, 2, 1, 2, 0x05, 0, 0});
 }
 
@@ -61,6 +77,13 @@ void datagrams() {
   put("handshake", "initiation", join({0}, initiation));
   put("handshake", "response", join({1}, response));
   put("handshake", "cookie", join({1}, cookie));
+}
+
+// A stranger's list of doings: see endpoint_unauthenticated.cc.
+void stranger() {
+  put("endpoint_unauthenticated", "replay", {4, 0, 0, 1, 4, 0, 1, 0, 1, 6, 50, 5, 0, 3, 0, 9, 7, 0, 7, 2, 0, 1});
+  put("endpoint_unauthenticated", "header", {3, 0, 4, 0, 0, 0, 9, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 6, 200});
+  put("endpoint_unauthenticated", "initiation", {2, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 6, 100, 6, 255});
 }
 
 void payloads() {
@@ -133,6 +156,7 @@ int main(int argc, char** argv) {
     frames();
     datagrams();
     payloads();
+    stranger();
     configuration();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fuzz_seeds: %s\n", e.what());

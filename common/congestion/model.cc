@@ -50,7 +50,7 @@ void ModelController::enter(Phase phase, Time now) {
       pacing_gain_ = kCruiseGain;
       // Random length, so that the probes of paths (and of other flows) do not fall into step.
       random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
-      cruise_for_ = Duration{static_cast<int64_t>(kCruiseRoundsMin * 16 + static_cast<int>(random_ % (kCruiseRoundsSpread * 16)))};
+      cruise_sixteenths_ = kCruiseRoundsMin * 16 + static_cast<int>(random_ % (kCruiseRoundsSpread * 16));
       break;
     }
   }
@@ -70,8 +70,8 @@ void ModelController::update_round(const CongestionSample& s) {
 
 void ModelController::update_bandwidth(const CongestionSample& s) {
   if (s.ack.sample_interval.ns == 0) return;
-  // A sample over less than the minimum RTT is an artefact of ack compression.
-  if (s.ack.sample_interval < s.rtt.min()) return;
+  // A sample over much less than the minimum RTT is an artefact of ack compression. (A cross-ack may take half of it.)
+  if (s.ack.sample_interval < s.rtt.min() / 2) return;
   if (s.ack.sample_app_limited && s.ack.delivery_rate < bandwidth_) return;
   max_rate_.update(s.ack.delivery_rate, round_);
   bandwidth_ = max_rate_.value(round_);
@@ -121,8 +121,7 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       if (in_flight <= bdp(s.rtt, 1.0) || in_phase > rtt * 4 + Duration::millis(50)) enter(Phase::cruise, s.now);
       break;
     case Phase::cruise:
-      // cruise_for_ counts sixteenths of a round here.
-      if (in_phase >= std::max(kCruiseMin, rtt * cruise_for_.ns / 16)) enter(Phase::probe_up, s.now);
+      if (in_phase >= std::max(kCruiseMin, rtt * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
       break;
     case Phase::probe_up: {
       const bool filled = in_flight >= bdp(s.rtt, kProbeUpGain);

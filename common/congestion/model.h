@@ -79,7 +79,7 @@ class ModelController final : public Controller {
 
   BitRate full_bandwidth_;          // startup: the plateau's height
   int full_bandwidth_rounds_ = 0;
-  Duration cruise_for_;
+  int cruise_sixteenths_ = 0;        // length of this cruise, in sixteenths of a round
   Time last_deep_drain_;
   bool deep_drain_ = false;
   double cruise_loss_ = 0;          // moving average of the loss ratio outside probing

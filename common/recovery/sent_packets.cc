@@ -11,6 +11,25 @@ void SentPackets::grow() {
   for (size_t i = 0; i < ring_size_; ++i) bigger[i] = std::move(ring_[(head_ + i) & (ring_.size() - 1)]);
   ring_ = std::move(bigger);
   head_ = 0;
+  history_begin_ = base_;
+}
+
+Time SentPackets::sent_time(uint64_t pn) const {
+  const uint64_t next = base_ + ring_size_;
+  if (pn < history_begin_ || pn >= next || next - pn > ring_.size()) return {};
+  return at(pn).sent_at;
+}
+
+// An ack by another path is often faster and settles first; the ack on the path itself still measures the round trip.
+void SentPackets::take_rtt(const wire::AckFrame& ack, AckResult& r, RttEstimator& rtt, Time now) {
+  const uint64_t largest = ack.ranges[0].last.value;
+  const Time sent_at = sent_time(largest);
+  if (largest < next_rtt_pn_ || !sent_at.is_set() || !at(largest).ack_eliciting) return;
+  next_rtt_pn_ = largest + 1;
+  r.has_rtt = true;
+  r.rtt = now - sent_at;
+  r.ack_delay = ack.ack_delay;
+  rtt.on_sample(r.rtt, ack.ack_delay, now);
 }
 
 void SentPackets::trim_front() {
@@ -123,6 +142,7 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
     r.newly_ce = ack.ecn.ce - last_ce_;
     last_ce_ = ack.ecn.ce;
   }
+  if (own_path) take_rtt(ack, r, rtt, now);
   if (!have_newest) return r;
 
   const Duration sample = now - newest.sent_at;
@@ -132,12 +152,6 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
     r.largest_received_at = ack.largest_received_at;
     // The one-way delay is measured by the receiver's clock: good whichever way the ack took.
     owd.on_sample(newest.sent_at, ack.largest_received_at, now);
-    if (own_path) {
-      r.has_rtt = true;
-      r.rtt = sample;
-      r.ack_delay = ack.ack_delay;
-      rtt.on_sample(sample, ack.ack_delay, now);
-    }
   }
   if (newest.sent_at >= rack_sent_at_) {
     rack_sent_at_ = newest.sent_at;

@@ -88,6 +88,9 @@ class SentPackets {
  private:
   SentPacket& at(uint64_t pn) { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
   const SentPacket& at(uint64_t pn) const { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }
+  // When `pn` was sent, also shortly after it was settled; Time{} when that is no longer known.
+  Time sent_time(uint64_t pn) const;
+  void take_rtt(const wire::AckFrame& ack, AckResult& r, RttEstimator& rtt, Time now);
   void grow();
   void trim_front();
   // A datagram declared lost is remembered for a while: a late ack proves the loss spurious.
@@ -123,6 +126,8 @@ class SentPackets {
   Time rack_sent_at_;
   Duration rack_rtt_;
   uint64_t largest_acked_ = 0;
+  uint64_t next_rtt_pn_ = 0;      // RTT samples come from numbers not below it: one sample a datagram
+  uint64_t history_begin_ = 0;    // the ring still knows the sending times from here on
   bool any_acked_ = false;
   bool reordering_seen_ = false;
   int reorder_mult_ = 1;

@@ -91,10 +91,10 @@ struct RouteToPeer {
 };
 
 // Looks for the best route to `destination` by interface `index`: first in the main table, then by asking the kernel
-// for a FIB match (RTM_F_FIB_MATCH), so that policy routing of others counts. Answers from `own_tables` are not
-// believed: they are what we installed ourselves. A gateway from the configuration is the caller's to prefer.
-Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index,
-                             const std::vector<uint32_t>& own_tables = {});
+// for a FIB match (RTM_F_FIB_MATCH), so that policy routing of others counts. Answers from tables of any Hawser profile
+// are not believed: they were installed because such a route was there. A gateway from the configuration is the caller's
+// to prefer.
+Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index);
 
 // Whether the kernel, asked now, has a real route to `destination` from `source` by interface `index` (a FIB match, not
 // the guess that everybody is a neighbour).

@@ -33,7 +33,8 @@ std::optional<IpAddress> hop_by(const nlattr* multipath, uint32_t index) {
   const auto* hop = static_cast<const rtnexthop*>(mnl_attr_get_payload(multipath));
   size_t left = mnl_attr_get_payload_len(multipath);
   while (left >= sizeof(rtnexthop) && hop->rtnh_len >= sizeof(rtnexthop) && hop->rtnh_len <= left) {
-    if (static_cast<uint32_t>(hop->rtnh_ifindex) == index) {
+    // A dead hop's device is down; the route is kept for its other hops.
+    if (static_cast<uint32_t>(hop->rtnh_ifindex) == index && (hop->rtnh_flags & RTNH_F_DEAD) == 0) {
       IpAddress gateway;
       const char* begin = reinterpret_cast<const char*>(hop) + sizeof(rtnexthop);
       int rest = static_cast<int>(hop->rtnh_len - sizeof(rtnexthop));

@@ -120,6 +120,19 @@ TEST_CASE("in order it takes no memory; the first gap remembers what came before
   }
 }
 
+TEST_CASE("nothing of the old window is left after a jump, however far") {
+  for (uint64_t jump = 1; jump < 3 * W; jump += 61) {
+    INFO("jump of " << jump);
+    ReplayWindow w;
+    for (uint64_t n = 1; n <= 2 * W; ++n) w.commit(PacketNumber{n});  // the ring is full of ones
+    const uint64_t top = 2 * W + jump;
+    REQUIRE(w.commit(PacketNumber{top}));
+    for (uint64_t n = top - W + 1; n < top; ++n) {
+      if (w.check(PacketNumber{n}) != (n > 2 * W)) FAIL("number " << n);
+    }
+  }
+}
+
 TEST_CASE("check alone changes nothing") {
   ReplayWindow w;
   REQUIRE(w.commit(PacketNumber{5}));

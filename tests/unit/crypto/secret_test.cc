@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "tests/unit/crypto/support.h"
 
@@ -144,6 +146,25 @@ TEST_CASE("one process-wide slab per size") {
   CHECK(&SecretSlab::shared(32) == &SecretSlab::shared(64));
   CHECK(&SecretSlab::shared(32) != &SecretSlab::shared(65));
   CHECK(SecretSlab::shared(512).slot_size() == 512);
+}
+
+TEST_CASE("several threads share a slab") {
+  SecretSlab slab(32);
+  std::atomic<int> torn{0};
+  const auto work = [&](uint8_t mark) {
+    for (int i = 0; i < 20'000; ++i) {
+      uint8_t* slot = slab.acquire();
+      if (!all_zero(slot, 64)) ++torn;
+      std::fill_n(slot, 64, mark);
+      if (!std::all_of(slot, slot + 64, [&](uint8_t b) { return b == mark; })) ++torn;
+      slab.release(slot);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (uint8_t mark = 1; mark <= 4; ++mark) threads.emplace_back(work, mark);
+  for (std::thread& t : threads) t.join();
+  CHECK(torn == 0);
+  CHECK(slab.in_use() == 0);
 }
 
 // In a child without the right to lock memory: exit codes 0 = works and says so, anything else = not.

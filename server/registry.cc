@@ -19,13 +19,16 @@ using registry_sql::Transaction;
 constexpr uint64_t kFirstUserSlot = 2;  // 0 is the network, 1 the server
 constexpr uint64_t kMaxSlot = std::numeric_limits<uint32_t>::max();
 
-// The columns of user_from. A macro, because only literals join at compile time, and statements are cached by their text.
-#define USER_COLUMNS                                                                                                \
-  "u.id, u.name, u.public_key, u.slot, u.state, u.created, u.removed_at, "                                          \
+// The columns of user_from. A macro, because only literals join at compile time, and statements are cached by their
+// text.
+#define USER_COLUMNS                                                       \
+  "u.id, u.name, u.public_key, u.slot, u.state, u.created, u.removed_at, " \
   "(SELECT max(t.expires) FROM tokens t WHERE t.user_id = u.id AND t.used_at IS NULL AND t.verifier IS NOT NULL)"
 constexpr int kUserColumns = 8;
 
-Error conflict(std::string message) { return {ExitCode::conflict, std::move(message)}; }
+Error conflict(std::string message) {
+  return {ExitCode::conflict, std::move(message)};
+}
 
 // The highest slot that has an address in the pool.
 uint64_t last_slot(const IpPrefix& pool) {
@@ -44,10 +47,14 @@ IpAddress pool_address(const IpPrefix& pool, uint64_t index) {
 
 std::string_view to_text(UserState state) {
   switch (state) {
-    case UserState::invited: return "invited";
-    case UserState::active: return "active";
-    case UserState::disabled: return "disabled";
-    case UserState::removed: return "removed";
+    case UserState::invited:
+      return "invited";
+    case UserState::active:
+      return "active";
+    case UserState::disabled:
+      return "disabled";
+    case UserState::removed:
+      return "removed";
   }
   return "unknown";
 }
@@ -105,8 +112,9 @@ class Registry::Impl {
 
   // The user of that name who was removed last and is still known.
   std::optional<UserRecord> removed_user(std::string_view name, UnixTime now) {
-    Statement s(db, "SELECT " USER_COLUMNS
-                    " FROM users u WHERE u.name = ? AND u.removed_at > ? ORDER BY u.removed_at DESC, u.id DESC LIMIT 1");
+    Statement s(db,
+                "SELECT " USER_COLUMNS
+                " FROM users u WHERE u.name = ? AND u.removed_at > ? ORDER BY u.removed_at DESC, u.id DESC LIMIT 1");
     return s.bind(name).bind(now.seconds - kKeepKnownSeconds).step() ? std::optional(user_from(s, now)) : std::nullopt;
   }
 
@@ -117,8 +125,8 @@ class Registry::Impl {
     Statement s(db, "SELECT name FROM users WHERE state <> 'removed' ORDER BY name");
     while (s.step()) names.push_back(s.text(0));
     const std::vector<std::string_view> views(names.begin(), names.end());
-    return Error{ExitCode::configuration, "no user \"" + printable(name.substr(0, 40)) + "\"" + did_you_mean(name, views) +
-                                              "; `vpn-server user list` shows them all"};
+    return Error{ExitCode::configuration, "no user \"" + printable(name.substr(0, 40)) + "\"" +
+                                              did_you_mean(name, views) + "; `vpn-server user list` shows them all"};
   }
 
   uint64_t highest_slot() const {
@@ -138,7 +146,8 @@ class Registry::Impl {
     }
     int64_t id = 0, slot = 0;
     {
-      Statement s(db, "SELECT id, slot FROM users WHERE state = 'removed' AND slot <= ? ORDER BY removed_at, id LIMIT 1");
+      Statement s(db,
+                  "SELECT id, slot FROM users WHERE state = 'removed' AND slot <= ? ORDER BY removed_at, id LIMIT 1");
       if (!s.bind(static_cast<int64_t>(highest_slot())).step()) return std::nullopt;
       id = s.integer(0);
       slot = s.integer(1);
@@ -148,16 +157,21 @@ class Registry::Impl {
   }
 
   Error pool_full() const {
-    return {ExitCode::configuration, "the address pool is full: [network] in server.toml has room for " +
-                                         std::to_string(highest_slot() < kFirstUserSlot ? 0 : highest_slot() - kFirstUserSlot + 1) +
-                                         " users; remove users, or give ipv4 and ipv6 larger blocks"};
+    return {ExitCode::configuration,
+            "the address pool is full: [network] in server.toml has room for " +
+                std::to_string(highest_slot() < kFirstUserSlot ? 0 : highest_slot() - kFirstUserSlot + 1) +
+                " users; remove users, or give ipv4 and ipv6 larger blocks"};
   }
 
   // A new user without a key.
   Result<UserRecord> add_user(std::string_view name, UnixTime now) {
     const auto slot = free_slot();
     if (!slot) return pool_full();
-    Statement(db, "INSERT INTO users(name, slot, state, created) VALUES(?, ?, 'active', ?)").bind(name).bind(*slot).bind(now.seconds).run();
+    Statement(db, "INSERT INTO users(name, slot, state, created) VALUES(?, ?, 'active', ?)")
+        .bind(name)
+        .bind(*slot)
+        .bind(now.seconds)
+        .run();
     return *user_by_id(UserId{static_cast<uint64_t>(db.last_id())}, now);
   }
 
@@ -166,12 +180,19 @@ class Registry::Impl {
     Statement(db,
               "UPDATE tokens SET verifier = NULL, psk = NULL, expires = min(expires, ?) "
               "WHERE user_id = ? AND (used_at IS NULL OR ?)")
-        .bind(now.seconds).bind(static_cast<int64_t>(user.value)).bind(int64_t{used_too}).run();
+        .bind(now.seconds)
+        .bind(static_cast<int64_t>(user.value))
+        .bind(int64_t{used_too})
+        .run();
   }
 
   void retire(const PublicKey& key, UserId user, std::string_view reason, UnixTime now) {
     Statement(db, "INSERT OR REPLACE INTO retired_keys(public_key, user_id, reason, retired_at) VALUES(?, ?, ?, ?)")
-        .bind(ByteSpan(key.bytes)).bind(static_cast<int64_t>(user.value)).bind(reason).bind(now.seconds).run();
+        .bind(ByteSpan(key.bytes))
+        .bind(static_cast<int64_t>(user.value))
+        .bind(reason)
+        .bind(now.seconds)
+        .run();
   }
 
   // Gives the user this key, cutting the one he had.
@@ -179,7 +200,9 @@ class Registry::Impl {
     if (user.public_key && *user.public_key != key) retire(*user.public_key, user.id, "replaced", now);
     Statement(db, "DELETE FROM retired_keys WHERE public_key = ?").bind(ByteSpan(key.bytes)).run();
     Statement(db, "UPDATE users SET public_key = ?1, psk = CASE WHEN public_key = ?1 THEN psk END WHERE id = ?2")
-        .bind(ByteSpan(key.bytes)).bind(static_cast<int64_t>(user.id.value)).run();
+        .bind(ByteSpan(key.bytes))
+        .bind(static_cast<int64_t>(user.id.value))
+        .run();
   }
 
   // A smaller pool, or one that came later, may leave users outside: they move to free slots.
@@ -204,7 +227,10 @@ class Registry::Impl {
     Transaction transaction(db);
     const auto user = named(name, now);
     if (!user) return user;
-    Statement(db, "UPDATE users SET state = ? WHERE id = ?").bind(state).bind(static_cast<int64_t>(user->id.value)).run();
+    Statement(db, "UPDATE users SET state = ? WHERE id = ?")
+        .bind(state)
+        .bind(static_cast<int64_t>(user->id.value))
+        .run();
     transaction.commit();
     return *user_by_id(user->id, now);
   }
@@ -234,7 +260,8 @@ Result<Registry> Registry::open(const std::string& file, const Pools& pools) {
   }
 }
 
-Result<UserRecord> Registry::create_invite(std::string_view name, const TokenMaterial& token, UnixTime expires, UnixTime now) {
+Result<UserRecord> Registry::create_invite(std::string_view name, const TokenMaterial& token, UnixTime expires,
+                                           UnixTime now) {
   if (Status s = check_name(name, "user"); !s) return s.error();
   if (expires <= now) return Error{ExitCode::configuration, "an invite must expire in the future; try --expires 24h"};
   return impl_->guarded([&]() -> Result<UserRecord> {
@@ -242,7 +269,8 @@ Result<UserRecord> Registry::create_invite(std::string_view name, const TokenMat
     std::optional<UserRecord> user = impl_->live_user(name, now);
     const bool replacement = user && user->public_key;
     if (user && user->state == UserState::disabled) {
-      return conflict("user \"" + std::string(name) + "\" is disabled; first: vpn-server user enable " + std::string(name));
+      return conflict("user \"" + std::string(name) + "\" is disabled; first: vpn-server user enable " +
+                      std::string(name));
     }
     if (user) {
       // Whoever asks for another invite has lost the first, or sent it to the wrong place.
@@ -252,11 +280,17 @@ Result<UserRecord> Registry::create_invite(std::string_view name, const TokenMat
       if (!added) return added;
       user = *added;
     }
-    Statement(impl_->db,
-              "INSERT INTO tokens(token_id, verifier, psk, user_id, kind, created, expires) VALUES(?, ?, ?, ?, ?, ?, ?)")
-        .bind(ByteSpan(token.id)).bind(ByteSpan(token.verifier.bytes())).bind(ByteSpan(token.psk.bytes()))
-        .bind(static_cast<int64_t>(user->id.value)).bind(std::string_view(replacement ? "replacement" : "new"))
-        .bind(now.seconds).bind(expires.seconds).run();
+    Statement(
+        impl_->db,
+        "INSERT INTO tokens(token_id, verifier, psk, user_id, kind, created, expires) VALUES(?, ?, ?, ?, ?, ?, ?)")
+        .bind(ByteSpan(token.id))
+        .bind(ByteSpan(token.verifier.bytes()))
+        .bind(ByteSpan(token.psk.bytes()))
+        .bind(static_cast<int64_t>(user->id.value))
+        .bind(std::string_view(replacement ? "replacement" : "new"))
+        .bind(now.seconds)
+        .bind(expires.seconds)
+        .run();
     transaction.commit();
     return *impl_->user_by_id(user->id, now);
   });
@@ -273,8 +307,9 @@ Result<UserRecord> Registry::allow_key(std::string_view name, const PublicKey& k
     }
     std::optional<UserRecord> user = impl_->live_user(name, now);
     if (user && user->public_key) {
-      return conflict("user \"" + std::string(name) + "\" has another public key; to replace the device: vpn-server invite " +
-                      std::string(name) + ", or first: vpn-server user remove " + std::string(name));
+      return conflict("user \"" + std::string(name) +
+                      "\" has another public key; to replace the device: vpn-server invite " + std::string(name) +
+                      ", or first: vpn-server user remove " + std::string(name));
     }
     if (!user) {
       auto added = impl_->add_user(name, now);
@@ -362,16 +397,25 @@ Result<Enrolment> Registry::Impl::enrol(const Bytes16& id, const PublicKey& key,
     if (*used_by != key) return Enrolment{EnrolmentOutcome::used, {}, {}};
     return Enrolment{EnrolmentOutcome::already, user, {}};
   }
-  if (const auto owner = user_by_key(key, now); owner && owner->id != user->id) return Enrolment{EnrolmentOutcome::key_in_use, {}, {}};
+  if (const auto owner = user_by_key(key, now); owner && owner->id != user->id)
+    return Enrolment{EnrolmentOutcome::key_in_use, {}, {}};
 
   Enrolment done{EnrolmentOutcome::enrolled, {}, {}};
   if (user->public_key && *user->public_key != key) done.replaced_key = user->public_key;
   set_key(*user, key, now);
   // Older invites of this user go: the device that was replaced must not come back by the one it has used.
   Statement(db, "UPDATE tokens SET used_by = ?, used_at = ? WHERE token_id = ?")
-      .bind(ByteSpan(key.bytes)).bind(now.seconds).bind(ByteSpan(id)).run();
-  Statement(db, "UPDATE tokens SET verifier = NULL, psk = NULL, expires = min(expires, ?) WHERE user_id = ? AND token_id <> ?")
-      .bind(now.seconds).bind(static_cast<int64_t>(user->id.value)).bind(ByteSpan(id)).run();
+      .bind(ByteSpan(key.bytes))
+      .bind(now.seconds)
+      .bind(ByteSpan(id))
+      .run();
+  Statement(
+      db,
+      "UPDATE tokens SET verifier = NULL, psk = NULL, expires = min(expires, ?) WHERE user_id = ? AND token_id <> ?")
+      .bind(now.seconds)
+      .bind(static_cast<int64_t>(user->id.value))
+      .bind(ByteSpan(id))
+      .run();
   transaction.commit();
   done.user = user_by_id(user->id, now);
   return done;
@@ -380,8 +424,9 @@ Result<Enrolment> Registry::Impl::enrol(const Bytes16& id, const PublicKey& key,
 Result<std::vector<UserRecord>> Registry::list(bool with_removed, UnixTime now) {
   return impl_->guarded([&]() -> Result<std::vector<UserRecord>> {
     std::vector<UserRecord> users;
-    Statement s(impl_->db, "SELECT " USER_COLUMNS
-                           " FROM users u WHERE u.state <> 'removed' OR (? AND u.removed_at > ?) ORDER BY u.name, u.id");
+    Statement s(impl_->db,
+                "SELECT " USER_COLUMNS
+                " FROM users u WHERE u.state <> 'removed' OR (? AND u.removed_at > ?) ORDER BY u.name, u.id");
     s.bind(int64_t{with_removed}).bind(now.seconds - kKeepKnownSeconds);
     while (s.step()) users.push_back(impl_->user_from(s, now));
     return users;
@@ -418,8 +463,11 @@ Result<UserRecord> Registry::remove(std::string_view name, UnixTime now) {
     }
     const auto id = static_cast<int64_t>(user->id.value);
     if (user->public_key) impl_->retire(*user->public_key, user->id, "removed", now);
-    Statement(impl_->db, "UPDATE users SET state = 'removed', removed_at = ?, public_key = NULL, psk = NULL WHERE id = ?")
-        .bind(now.seconds).bind(id).run();
+    Statement(impl_->db,
+              "UPDATE users SET state = 'removed', removed_at = ?, public_key = NULL, psk = NULL WHERE id = ?")
+        .bind(now.seconds)
+        .bind(id)
+        .run();
     impl_->void_invites(user->id, true, now);
     transaction.commit();
     return *impl_->user_by_id(user->id, now);
@@ -430,20 +478,24 @@ Status Registry::purge(UnixTime now) {
   return impl_->guarded([&]() -> Status {
     const int64_t forgotten = now.seconds - kKeepKnownSeconds;
     Transaction transaction(impl_->db);
-    Statement(impl_->db, "UPDATE tokens SET verifier = NULL, psk = NULL WHERE expires <= ? AND verifier IS NOT NULL").bind(now.seconds).run();
+    Statement(impl_->db, "UPDATE tokens SET verifier = NULL, psk = NULL WHERE expires <= ? AND verifier IS NOT NULL")
+        .bind(now.seconds)
+        .run();
     const bool wiped = impl_->db.changes() > 0;
     Statement(impl_->db, "DELETE FROM tokens WHERE expires <= ?").bind(forgotten).run();
     Statement(impl_->db, "DELETE FROM retired_keys WHERE retired_at <= ?").bind(forgotten).run();
     Statement(impl_->db, "DELETE FROM users WHERE state = 'removed' AND removed_at <= ?").bind(forgotten).run();
     transaction.commit();
-    // The write-ahead log holds the old pages until it is folded into the file. A reader may prevent that now: then next time.
+    // The write-ahead log holds the old pages until it is folded into the file. A reader may prevent that now: then
+    // next time.
     if (wiped) impl_->db.execute("PRAGMA wal_checkpoint(TRUNCATE)");
     return Done{};
   });
 }
 
 Result<uint64_t> Registry::data_version() {
-  return impl_->guarded([&]() -> Result<uint64_t> { return static_cast<uint64_t>(impl_->db.pragma("PRAGMA data_version")); });
+  return impl_->guarded(
+      [&]() -> Result<uint64_t> { return static_cast<uint64_t>(impl_->db.pragma("PRAGMA data_version")); });
 }
 
 }  // namespace hawser

@@ -1,5 +1,6 @@
 // The server's users and invites, in SQLite: who may enter, with which key, and which inner addresses are his for life.
-// Commands write the file while the server runs; every operation is one transaction and waits at most 5 s for another writer.
+// Commands write the file while the server runs; every operation is one transaction and waits at most 5 s for another
+// writer.
 #pragma once
 
 #include <memory>
@@ -30,10 +31,10 @@ struct TokenMaterial {
 inline constexpr int64_t kKeepKnownSeconds = 90 * 86400;
 
 enum class UserState : uint8_t {
-  invited,   // no key yet
+  invited,  // no key yet
   active,
   disabled,
-  removed,   // kept kKeepKnownSeconds, the name is free again
+  removed,  // kept kKeepKnownSeconds, the name is free again
 };
 std::string_view to_text(UserState state);
 
@@ -42,16 +43,16 @@ struct UserRecord {
   std::string name;
   UserState state = UserState::invited;
   std::optional<PublicKey> public_key;
-  IpAddress inner_v4, inner_v6;     // unset when the server has no pool of the family
+  IpAddress inner_v4, inner_v6;  // unset when the server has no pool of the family
   UnixTime created, removed_at;
-  UnixTime invite_expires;          // of an unused invite; unset when there is none
+  UnixTime invite_expires;  // of an unused invite; unset when there is none
 };
 
 enum class KeyState : uint8_t { unknown, active, disabled, removed, replaced };
 struct KeyLookup {
   KeyState state = KeyState::unknown;
-  std::optional<UserRecord> user;   // unless unknown
-  std::optional<SecretKey> psk;     // a preshared key of this user; none = all zeros
+  std::optional<UserRecord> user;  // unless unknown
+  std::optional<SecretKey> psk;    // a preshared key of this user; none = all zeros
 };
 
 enum class TokenState : uint8_t { unknown, valid, used, expired, disabled, removed };
@@ -67,8 +68,8 @@ struct TokenLookup {
 
 enum class EnrolmentOutcome : uint8_t {
   enrolled,
-  already,     // the same key again: success
-  used,        // by another key
+  already,  // the same key again: success
+  used,     // by another key
   expired,
   unknown,
   disabled,
@@ -77,8 +78,8 @@ enum class EnrolmentOutcome : uint8_t {
 };
 struct Enrolment {
   EnrolmentOutcome outcome = EnrolmentOutcome::unknown;
-  std::optional<UserRecord> user;          // when enrolled or already
-  std::optional<PublicKey> replaced_key;    // the device that was cut by this enrolment
+  std::optional<UserRecord> user;         // when enrolled or already
+  std::optional<PublicKey> replaced_key;  // the device that was cut by this enrolment
 };
 
 class Registry {
@@ -96,14 +97,16 @@ class Registry {
   ~Registry();
 
   // A new user, or for a name that exists a replacement: addresses stay, the old key is cut when the invite is used.
-  // Any unused invite of that name is void from now on. Errors: configuration (name, pool full), conflict (user disabled).
+  // Any unused invite of that name is void from now on. Errors: configuration (name, pool full), conflict (user
+  // disabled).
   Result<UserRecord> create_invite(std::string_view name, const TokenMaterial& token, UnixTime expires, UnixTime now);
   // A user known by key without an invite. Idempotent; conflict when the name has another key or the key another name.
   Result<UserRecord> allow_key(std::string_view name, const PublicKey& public_key, UnixTime now);
 
   Result<KeyLookup> lookup_by_key(const PublicKey& public_key, UnixTime now);
   Result<TokenLookup> lookup_token(const Bytes16& id, UnixTime now);
-  // After key confirmation only. One transaction; doing it again with the same key changes nothing and succeeds until expiry.
+  // After key confirmation only. One transaction; doing it again with the same key changes nothing and succeeds until
+  // expiry.
   Result<Enrolment> commit_enrolment(const Bytes16& id, const PublicKey& public_key, UnixTime now);
 
   // By name; users that are not removed. `with_removed` adds those still known.
@@ -118,7 +121,8 @@ class Registry {
   Result<UserRecord> enable(std::string_view name, UnixTime now);
   Result<UserRecord> remove(std::string_view name, UnixTime now);
 
-  // Wipes verifier and psk of expired invites; forgets what is older than kKeepKnownSeconds. Cheap; call it at start and hourly.
+  // Wipes verifier and psk of expired invites; forgets what is older than kKeepKnownSeconds. Cheap; call it at start
+  // and hourly.
   Status purge(UnixTime now);
 
   // Changes when another process has written the file since the last call (SQLite's data_version).

@@ -10,8 +10,8 @@ constexpr int kBusyMilliseconds = 5000;
 constexpr int64_t kApplicationId = 0x48575352;  // "HWSR"
 constexpr int64_t kSchemaVersion = 1;
 
-// Addresses are kept as a slot: the place in every address pool. A removed user's key moves to retired_keys, so that the
-// live users' keys are unique and a device may come back by a new invite.
+// Addresses are kept as a slot: the place in every address pool. A removed user's key moves to retired_keys, so that
+// the live users' keys are unique and a device may come back by a new invite.
 constexpr const char* kSchema = R"(
 CREATE TABLE users(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -70,7 +70,9 @@ Database::~Database() {
   sqlite3_close(handle_);
 }
 
-void Database::fail(int code) const { throw SqlFailure{code, sqlite3_errmsg(handle_)}; }
+void Database::fail(int code) const {
+  throw SqlFailure{code, sqlite3_errmsg(handle_)};
+}
 
 void Database::execute(const char* sql) {
   if (const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(code);
@@ -130,7 +132,8 @@ std::string Statement::text(int column) const {
 std::optional<std::span<const uint8_t, 32>> Statement::blob32(int column) const {
   if (is_null(column)) return std::nullopt;
   const auto* bytes = static_cast<const uint8_t*>(sqlite3_column_blob(stmt_, column));
-  if (bytes == nullptr || sqlite3_column_bytes(stmt_, column) != 32) throw SqlFailure{SQLITE_CORRUPT, "a key is not 32 bytes long"};
+  if (bytes == nullptr || sqlite3_column_bytes(stmt_, column) != 32)
+    throw SqlFailure{SQLITE_CORRUPT, "a key is not 32 bytes long"};
   return std::span<const uint8_t, 32>(bytes, 32);
 }
 
@@ -170,18 +173,23 @@ Status prepare_schema(Database& db, const std::string& file) {
     }
   }
   // An enrolment that was promised to a client must outlive a power cut; wiped secrets must not stay in free pages.
-  db.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF");
+  db.execute(
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF");
   Transaction transaction(db);
   const int64_t application = db.pragma("PRAGMA application_id"), version = db.pragma("PRAGMA user_version");
   const bool empty = db.pragma("SELECT count(*) FROM sqlite_schema") == 0;
   if (empty && application == 0) {
     db.execute(kSchema);
-    db.execute(("PRAGMA application_id = " + std::to_string(kApplicationId) + "; PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
+    db.execute(("PRAGMA application_id = " + std::to_string(kApplicationId) +
+                "; PRAGMA user_version = " + std::to_string(kSchemaVersion))
+                   .c_str());
   } else if (application != kApplicationId) {
-    return Error{ExitCode::configuration, file + " is an SQLite file, but not a Hawser registry; check [users] registry in server.toml"};
+    return Error{ExitCode::configuration,
+                 file + " is an SQLite file, but not a Hawser registry; check [users] registry in server.toml"};
   } else if (version != kSchemaVersion) {
-    return Error{ExitCode::configuration, file + " has registry format " + std::to_string(version) + "; this program knows " +
-                                              std::to_string(kSchemaVersion) + ". Install the Hawser that wrote it, or a newer one"};
+    return Error{ExitCode::configuration, file + " has registry format " + std::to_string(version) +
+                                              "; this program knows " + std::to_string(kSchemaVersion) +
+                                              ". Install the Hawser that wrote it, or a newer one"};
   }
   transaction.commit();
   return Done{};
@@ -194,7 +202,8 @@ Error to_error(const SqlFailure& failure, const std::string& file) {
     case SQLITE_LOCKED:
       return {ExitCode::unexpected, what + "another program has held it locked for 5 s; try again"};
     case SQLITE_CANTOPEN:
-      return {ExitCode::configuration, what + "cannot be opened; does its folder exist, and may you write there? `vpn-server init` makes it"};
+      return {ExitCode::configuration,
+              what + "cannot be opened; does its folder exist, and may you write there? `vpn-server init` makes it"};
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_READONLY:
@@ -202,7 +211,8 @@ Error to_error(const SqlFailure& failure, const std::string& file) {
     case SQLITE_NOTADB:
       return {ExitCode::configuration, what + "is not an SQLite file; check [users] registry in server.toml"};
     case SQLITE_CORRUPT:
-      return {ExitCode::unexpected, what + "is damaged (" + failure.message + "); restore it from a backup, or `sqlite3 FILE .recover`"};
+      return {ExitCode::unexpected,
+              what + "is damaged (" + failure.message + "); restore it from a backup, or `sqlite3 FILE .recover`"};
     case SQLITE_FULL:
       return {ExitCode::unexpected, what + "the disk is full; nothing was changed"};
     default:

@@ -13,7 +13,8 @@ struct Unit {
   double factor;
 };
 
-// "1.5s" -> 1.5 * factor of "s"; the unit may be missing when the table has "". Nothing for signs, exponents and blanks.
+// "1.5s" -> 1.5 * factor of "s"; the unit may be missing when the table has "". Nothing for signs, exponents and
+// blanks.
 std::optional<double> parse_amount(std::string_view text, std::span<const Unit> units, double max) {
   size_t end = 0;
   while (end < text.size() && ((text[end] >= '0' && text[end] <= '9') || text[end] == '.')) ++end;
@@ -54,7 +55,7 @@ std::optional<BitRate> parse_rate(std::string_view text) {
 }
 
 std::optional<uint64_t> parse_bytes(std::string_view text) {
-  static constexpr Unit kUnits[] = {{"", 1},   {"B", 1},  {"k", 1e3},  {"kB", 1e3}, {"KB", 1e3},  {"M", 1e6},
+  static constexpr Unit kUnits[] = {{"", 1},     {"B", 1},   {"k", 1e3},  {"kB", 1e3}, {"KB", 1e3}, {"M", 1e6},
                                     {"MB", 1e6}, {"G", 1e9}, {"GB", 1e9}, {"T", 1e12}, {"TB", 1e12}};
   const auto bytes = parse_amount(text, kUnits, 1e18);
   return bytes ? std::optional{static_cast<uint64_t>(std::llround(*bytes))} : std::nullopt;
@@ -82,8 +83,8 @@ std::string format_duration(Duration d) {
     if (small == 0) {
       std::snprintf(text, sizeof text, "%lld %s", static_cast<long long>(big), big_unit);
     } else {
-      std::snprintf(text, sizeof text, "%lld %s %lld %s", static_cast<long long>(big), big_unit, static_cast<long long>(small),
-                    small_unit);
+      std::snprintf(text, sizeof text, "%lld %s %lld %s", static_cast<long long>(big), big_unit,
+                    static_cast<long long>(small), small_unit);
     }
     return std::string(text);
   };

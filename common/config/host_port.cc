@@ -9,12 +9,15 @@
 namespace hawser {
 namespace {
 
-Error bad(std::string message) { return Error{ExitCode::configuration, std::move(message)}; }
+Error bad(std::string message) {
+  return Error{ExitCode::configuration, std::move(message)};
+}
 
 std::optional<uint16_t> parse_port(std::string_view text) {
   unsigned port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || port < 1 || port > 65535) return std::nullopt;
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || port < 1 || port > 65535)
+    return std::nullopt;
   return static_cast<uint16_t>(port);
 }
 
@@ -57,7 +60,8 @@ Result<HostPort> HostPort::parse(std::string_view text, uint16_t default_port) {
   } else if (const size_t colon = text.find(':'); colon != std::string_view::npos) {
     if (text.find(':', colon + 1) != std::string_view::npos) {
       // Without brackets nobody can tell where the address ends; only a bare address is clear.
-      if (!IpAddress::parse(text)) return bad(shown + " is ambiguous: put an IPv6 address in brackets, like [2001:db8::1]:443");
+      if (!IpAddress::parse(text))
+        return bad(shown + " is ambiguous: put an IPv6 address in brackets, like [2001:db8::1]:443");
     } else {
       host = text.substr(0, colon);
       port_text = text.substr(colon + 1);

@@ -1,4 +1,5 @@
-// A server endpoint as people write it: an IP literal or a host name, and a port. Names are resolved by the programs, not here.
+// A server endpoint as people write it: an IP literal or a host name, and a port. Names are resolved by the programs,
+// not here.
 #pragma once
 
 #include <compare>
@@ -17,8 +18,8 @@ struct HostPort {
   std::string host;  // "203.0.113.7", "2a03:b0c0:1::7" (no brackets), "vpn.example.org"
   uint16_t port = kDefaultPort;
 
-  // "203.0.113.7:443", "[2a03:b0c0:1::7]:443", "vpn.example.org"; without a port `default_port`, or an error when that is 0.
-  // The message tells what is wrong but not where: the caller puts file, line or option before it.
+  // "203.0.113.7:443", "[2a03:b0c0:1::7]:443", "vpn.example.org"; without a port `default_port`, or an error when that
+  // is 0. The message tells what is wrong but not where: the caller puts file, line or option before it.
   static Result<HostPort> parse(std::string_view text, uint16_t default_port = kDefaultPort);
   // With brackets where IPv6 needs them; always with the port.
   std::string to_string() const;

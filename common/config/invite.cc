@@ -98,7 +98,9 @@ std::optional<HostPort> take_endpoint(Cursor& in) {
   return in.ok && endpoint.port != 0 ? std::optional{endpoint} : std::nullopt;
 }
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 Result<Invite> decode_body(ByteSpan body) {
   Cursor in{body};
@@ -108,7 +110,8 @@ Result<Invite> decode_body(ByteSpan body) {
   std::copy(key.begin(), key.end(), invite.server_public_key.bytes.begin());
   std::copy(token.begin(), token.end(), invite.token.begin());
   const uint64_t count = in.number(1);
-  if (!in.ok || count < 1 || count > kMaxInviteEndpoints || invite.expires.seconds <= 0) return bad("is malformed" + std::string(kCopyAgain));
+  if (!in.ok || count < 1 || count > kMaxInviteEndpoints || invite.expires.seconds <= 0)
+    return bad("is malformed" + std::string(kCopyAgain));
   for (uint64_t i = 0; i < count; ++i) {
     const auto endpoint = take_endpoint(in);
     if (!endpoint) return bad("names a server endpoint that cannot be read" + std::string(kCopyAgain));
@@ -120,21 +123,28 @@ Result<Invite> decode_body(ByteSpan body) {
 
 }  // namespace
 
-Invite::~Invite() { sodium_memzero(token.data(), token.size()); }
+Invite::~Invite() {
+  sodium_memzero(token.data(), token.size());
+}
 
 Result<std::string> encode_invite(const Invite& invite) {
-  if (invite.endpoints.empty()) return bad("needs a server endpoint; set `endpoints` in server.toml, or pass --endpoint to `vpn-server init`");
-  if (invite.endpoints.size() > kMaxInviteEndpoints) return bad("has room for 8 server endpoints; shorten `endpoints` in server.toml");
+  if (invite.endpoints.empty())
+    return bad("needs a server endpoint; set `endpoints` in server.toml, or pass --endpoint to `vpn-server init`");
+  if (invite.endpoints.size() > kMaxInviteEndpoints)
+    return bad("has room for 8 server endpoints; shorten `endpoints` in server.toml");
   if (invite.expires.seconds <= 0) return bad("needs a date of expiry");
   SecretBytes bytes;
-  bytes.v.reserve(kFixedSize + kMaxInviteEndpoints * (kMaxHostName + 4));  // never moves: no copy of the token is left behind
+  bytes.v.reserve(kFixedSize +
+                  kMaxInviteEndpoints * (kMaxHostName + 4));  // never moves: no copy of the token is left behind
   put(bytes.v, static_cast<uint64_t>(invite.expires.seconds), 8);
   bytes.v.insert(bytes.v.end(), invite.server_public_key.bytes.begin(), invite.server_public_key.bytes.end());
   bytes.v.insert(bytes.v.end(), invite.token.begin(), invite.token.end());
   bytes.v.push_back(static_cast<uint8_t>(invite.endpoints.size()));
   for (const HostPort& endpoint : invite.endpoints) {
-    if ((!endpoint.literal() && (!is_host_name(endpoint.host) || endpoint.host.size() > kMaxHostName)) || endpoint.port == 0) {
-      return bad("cannot hold the server endpoint \"" + printable(endpoint.to_string()) + "\"; correct `endpoints` in server.toml");
+    if ((!endpoint.literal() && (!is_host_name(endpoint.host) || endpoint.host.size() > kMaxHostName)) ||
+        endpoint.port == 0) {
+      return bad("cannot hold the server endpoint \"" + printable(endpoint.to_string()) +
+                 "\"; correct `endpoints` in server.toml");
     }
     put_endpoint(bytes.v, endpoint);
   }
@@ -172,19 +182,22 @@ Result<Invite> decode_invite(std::string_view text) {
   size_t size = 0;
   const char* end = nullptr;
   const std::string_view body = std::string_view(compact).substr(kPrefix.size());
-  if (sodium_base642bin(bytes.v.data(), bytes.v.size(), body.data(), body.size(), nullptr, &size, &end, kVariant) != 0 ||
+  if (sodium_base642bin(bytes.v.data(), bytes.v.size(), body.data(), body.size(), nullptr, &size, &end, kVariant) !=
+          0 ||
       end != body.data() + body.size()) {
     // A length that base64 cannot have, or a last character with surplus bits, comes from a cut as much as from a slip.
     const bool alphabet = std::all_of(body.begin(), body.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
-    return bad((alphabet ? "is damaged or truncated" : "has characters that do not belong in it") + std::string(kCopyAgain));
+    return bad((alphabet ? "is damaged or truncated" : "has characters that do not belong in it") +
+               std::string(kCopyAgain));
   }
   if (size < kFixedSize) return bad("is truncated" + std::string(kCopyAgain));
   const ByteSpan all = ByteSpan{bytes.v}.first(size);
   const ByteSpan signed_part = all.first(size - kChecksumSize), sum = all.last(kChecksumSize);
   const auto expected = checksum(signed_part);
-  if (!std::equal(sum.begin(), sum.end(), expected.begin())) return bad("is damaged or truncated" + std::string(kCopyAgain));
+  if (!std::equal(sum.begin(), sum.end(), expected.begin()))
+    return bad("is damaged or truncated" + std::string(kCopyAgain));
   return decode_body(signed_part);
 }
 

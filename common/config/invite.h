@@ -1,5 +1,5 @@
-// Invites: one line of text that lets one device enrol once. Everything in it is from outside until the checksum and bounds hold;
-// the server's handshake then proves the key, and the token proves the client.
+// Invites: one line of text that lets one device enrol once. Everything in it is from outside until the checksum and
+// bounds hold; the server's handshake then proves the key, and the token proves the client.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ struct Invite {
 
 // "hawser1:" and base64url; no shell metacharacters. Errors: no endpoint, too many, a name too long (configuration).
 Result<std::string> encode_invite(const Invite& invite);
-// White space around and inside (a line wrapped by a mail program) is tolerated. Errors: ExitCode::configuration with what is wrong
-// and what to do. Expiry is the caller's to check: Invite::expired, ExitCode::refused.
+// White space around and inside (a line wrapped by a mail program) is tolerated. Errors: ExitCode::configuration with
+// what is wrong and what to do. Expiry is the caller's to check: Invite::expired, ExitCode::refused.
 Result<Invite> decode_invite(std::string_view text);
 
 }  // namespace hawser

@@ -11,9 +11,13 @@ namespace {
 constexpr size_t kMaxName = 15;
 constexpr size_t kMaxInterfaceName = 15;  // IFNAMSIZ less the terminating zero
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // Edit distance with transpositions (optimal string alignment): "bakcup" is one away from "backup".
 size_t edit_distance(std::string_view a, std::string_view b) {
@@ -23,7 +27,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before_last[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
     }
     before_last = last;
     std::swap(last, row);
@@ -36,7 +41,10 @@ size_t printable_length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(0);
   if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
-  const size_t length = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+  const size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                        : (first & 0xf0) == 0xe0         ? 3
+                        : first >= 0xf0 && first <= 0xf4 ? 4
+                                                         : 0;
   if (length == 0 || text.size() < length) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -54,8 +62,9 @@ Status check_name(std::string_view name, std::string_view what) {
   if (name == "server") {
     return Error{ExitCode::configuration, shown + " is reserved for the server itself; choose another"};
   }
-  const bool good = !name.empty() && name.size() <= kMaxName && is_lower_or_digit(name[0]) &&
-                    std::all_of(name.begin(), name.end(), [](char c) { return is_lower_or_digit(c) || c == '_' || c == '-'; });
+  const bool good =
+      !name.empty() && name.size() <= kMaxName && is_lower_or_digit(name[0]) &&
+      std::all_of(name.begin(), name.end(), [](char c) { return is_lower_or_digit(c) || c == '_' || c == '-'; });
   if (good) return Done{};
   return Error{ExitCode::configuration,
                shown + " is not allowed: 1 to 15 of a-z, 0-9, \"_\" and \"-\", beginning with a letter or digit"};

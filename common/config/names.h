@@ -12,22 +12,26 @@
 
 namespace hawser {
 
-// `[a-z0-9][a-z0-9_-]{0,14}` and not "server": what profiles and users may be called. `what` ("profile", "user") is for the message.
+// `[a-z0-9][a-z0-9_-]{0,14}` and not "server": what profiles and users may be called. `what` ("profile", "user") is for
+// the message.
 Status check_name(std::string_view name, std::string_view what);
 
-// An argument with '/' or ending ".toml" names a file, whose stem is the profile's name; anything else is the name itself.
+// An argument with '/' or ending ".toml" names a file, whose stem is the profile's name; anything else is the name
+// itself.
 bool is_file_argument(std::string_view argument);
 // "/etc/hawser/home.toml" -> "home"; checked by check_name.
 Result<std::string> profile_name_of(std::string_view argument);
 // A path written in `file`: absolute as it is, relative against the folder of `file`.
 std::string resolve_against(std::string_view file, std::string_view path);
 
-// True for what Linux accepts as an interface name: 1..15 bytes, no '/', ':', space or control character, not "." or "..".
+// True for what Linux accepts as an interface name: 1..15 bytes, no '/', ':', space or control character, not "." or
+// "..".
 bool is_interface_name(std::string_view name);
 // '*' matches any run, '?' one character; the whole text must match. Linear memory, no recursion.
 bool glob_match(std::string_view pattern, std::string_view text);
 
-// "20s", "1.5s", "200ms", "5m", "24h", "30d"; a bare number is seconds. Nothing when malformed, negative or above 100 years.
+// "20s", "1.5s", "200ms", "5m", "24h", "30d"; a bare number is seconds. Nothing when malformed, negative or above 100
+// years.
 std::optional<Duration> parse_duration(std::string_view text);
 // "40M" = 40 Mbit/s; k, M, G in steps of 1000; a bare number is bit/s.
 std::optional<BitRate> parse_rate(std::string_view text);

@@ -8,17 +8,20 @@
 namespace hawser {
 namespace {
 
-bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?") != std::string_view::npos; }
+bool is_glob(std::string_view pattern) {
+  return pattern.find_first_of("*?") != std::string_view::npos;
+}
 
 bool holds(const PathMatch& match, std::string_view interface, std::string_view type, bool metered) {
-  return (match.interface.empty() || glob_match(match.interface, interface)) && (match.type.empty() || match.type == type) &&
-         (!match.metered || *match.metered == metered);
+  return (match.interface.empty() || glob_match(match.interface, interface)) &&
+         (match.type.empty() || match.type == type) && (!match.metered || *match.metered == metered);
 }
 
 // Greater is more specific.
 auto specificity(const PathMatch& match) {
   const int name = match.interface.empty() ? 0 : is_glob(match.interface) ? 1 : 2;
-  const auto literals = std::count_if(match.interface.begin(), match.interface.end(), [](char c) { return c != '*' && c != '?'; });
+  const auto literals =
+      std::count_if(match.interface.begin(), match.interface.end(), [](char c) { return c != '*' && c != '?'; });
   return std::tuple(name, literals, !match.type.empty(), match.metered.has_value());
 }
 
@@ -38,8 +41,9 @@ auto most_specific(const std::vector<const PathRule*>& rules, Get get) {
 }  // namespace
 
 std::vector<std::string> default_ignore() {
-  return {"docker*", "br-*", "veth*", "virbr*", "vnet*",  "lxc*",  "lxdbr*", "cni*",       "flannel*", "cali*",  "podman*",
-          "vmnet*",  "vboxnet*", "tun*", "tap*", "wg*", "hawser*", "tailscale*", "zt*", "nordlynx*", "proton*", "ipsec*"};
+  return {"docker*",  "br-*",       "veth*",   "virbr*",    "vnet*",    "lxc*",  "lxdbr*", "cni*",
+          "flannel*", "cali*",      "podman*", "vmnet*",    "vboxnet*", "tun*",  "tap*",   "wg*",
+          "hawser*",  "tailscale*", "zt*",     "nordlynx*", "proton*",  "ipsec*"};
 }
 
 PathSettings path_settings(const Profile& profile, std::string_view interface, std::string_view type, bool metered) {
@@ -50,7 +54,8 @@ PathSettings path_settings(const Profile& profile, std::string_view interface, s
     rules.push_back(&rule);
     settings.named = settings.named || !rule.match.interface.empty();
   }
-  if (const auto priority = most_specific(rules, [](const PathRule& r) { return r.priority; })) settings.priority = *priority;
+  if (const auto priority = most_specific(rules, [](const PathRule& r) { return r.priority; }))
+    settings.priority = *priority;
   settings.gateway = most_specific(rules, [](const PathRule& r) { return r.gateway; });
   return settings;
 }

@@ -1,5 +1,5 @@
-// Reading a profile. The two tables at the top say which documented keys and values this version has built; whoever builds
-// one more turns its `false` into `true` and reads it below.
+// Reading a profile. The two tables at the top say which documented keys and values this version has built; whoever
+// builds one more turns its `false` into `true` and reads it below.
 #include "common/config/profile.h"
 
 #include <algorithm>
@@ -61,14 +61,17 @@ constexpr int64_t kMinMtu = 1280;  // IPv6's least (RFC 8200, section 5)
 constexpr int64_t kMaxMtu = 9000;
 constexpr size_t kMaxEndpoints = 16;
 
-std::string quoted(std::string_view text) { return toml_tree::quote(text); }
+std::string quoted(std::string_view text) {
+  return toml_tree::quote(text);
+}
 
 // One prefix of a list, or what is wrong with it.
 std::string take_prefix(std::string_view text, std::vector<IpPrefix>& out) {
   const auto prefix = IpPrefix::parse(text);
   if (!prefix) return quoted(text) + " is not an address block like 10.0.0.0/8 or 2001:db8::/32";
   const IpPrefix block{prefix->masked(), prefix->length};
-  if (block != *prefix) return quoted(text) + " has bits set after its length (did you mean \"" + block.to_string() + "\"?)";
+  if (block != *prefix)
+    return quoted(text) + " has bits set after its length (did you mean \"" + block.to_string() + "\"?)";
   out.push_back(block);
   return "";
 }
@@ -80,12 +83,13 @@ void read_server(Reader& r, const Value& root, Profile& p) {
     return;
   }
   r.check_keys(*server, "server");
-  const Value* endpoints = r.each(*server, "endpoints", R"(a list like ["203.0.113.7:443"])", [&](const std::string& text) {
-    const auto endpoint = HostPort::parse(text, 0);
-    if (!endpoint) return endpoint.error().message;
-    p.endpoints.push_back(*endpoint);
-    return std::string();
-  });
+  const Value* endpoints =
+      r.each(*server, "endpoints", R"(a list like ["203.0.113.7:443"])", [&](const std::string& text) {
+        const auto endpoint = HostPort::parse(text, 0);
+        if (!endpoint) return endpoint.error().message;
+        p.endpoints.push_back(*endpoint);
+        return std::string();
+      });
   if (server->find("endpoints") == nullptr) {
     r.missing(*server, R"([server] has no endpoints; add: endpoints = ["ADDRESS:443"])");
   } else if (endpoints != nullptr && endpoints->items.empty()) {
@@ -110,7 +114,8 @@ void read_route(Reader& r, const Value& tunnel, Profile& p) {
   if (route == nullptr) return;
   if (route->kind == Value::Kind::array) {
     p.route.kind = RouteChoice::Kind::list;
-    r.each(tunnel, "route", "a list of address blocks", [&](const std::string& text) { return take_prefix(text, p.route.list); });
+    r.each(tunnel, "route", "a list of address blocks",
+           [&](const std::string& text) { return take_prefix(text, p.route.list); });
     if (route->items.empty()) r.wrong(*route, "route", R"(empty; write "none" to route nothing)");
   } else if (route->kind == Value::Kind::string && (route->text == "all" || route->text == "none")) {
     p.route.kind = route->text == "all" ? RouteChoice::Kind::all : RouteChoice::Kind::none;
@@ -126,7 +131,8 @@ void read_tunnel(Reader& r, const Value& tunnel, Profile& p) {
     r.wrong(*v, "interface", R"(not an interface name (1 to 15 characters, no "/", ":" or space) and not "auto")");
   }
   read_route(r, tunnel, p);
-  r.each(tunnel, "bypass", "a list of address blocks", [&](const std::string& text) { return take_prefix(text, p.bypass); });
+  r.each(tunnel, "bypass", "a list of address blocks",
+         [&](const std::string& text) { return take_prefix(text, p.bypass); });
   r.read(tunnel, "lan_access", p.lan_access);
   bool off = true;
   if (const Value* dns = tunnel.find("dns"); dns != nullptr && dns->kind == Value::Kind::array) {
@@ -135,7 +141,8 @@ void read_tunnel(Reader& r, const Value& tunnel, Profile& p) {
     r.choose<bool>(tunnel, "dns", kDns, off);
   }
   r.choose<bool>(tunnel, "kill_switch", kKillSwitch, off);
-  if (const Value* mtu = tunnel.find("mtu"); mtu != nullptr && !(mtu->kind == Value::Kind::string && mtu->text == "auto")) {
+  if (const Value* mtu = tunnel.find("mtu");
+      mtu != nullptr && !(mtu->kind == Value::Kind::string && mtu->text == "auto")) {
     if (mtu->kind == Value::Kind::integer && mtu->integer >= kMinMtu && mtu->integer <= kMaxMtu) {
       p.mtu = static_cast<uint16_t>(mtu->integer);
     } else {
@@ -156,10 +163,11 @@ void read_bonding(Reader& r, const Value& bonding, Profile& p) {
   r.choose<wire::CongestionKind>(bonding, "congestion", kCongestions, p.congestion);
   r.read(bonding, "discover", p.discover);
   std::vector<std::string> ignore;
-  const Value* v = r.each(bonding, "ignore", R"(a list of names or globs like "docker*")", [&](const std::string& text) {
-    ignore.push_back(text);
-    return is_interface_name(text) ? std::string() : quoted(text) + " is not an interface name or glob";
-  });
+  const Value* v =
+      r.each(bonding, "ignore", R"(a list of names or globs like "docker*")", [&](const std::string& text) {
+        ignore.push_back(text);
+        return is_interface_name(text) ? std::string() : quoted(text) + " is not an interface name or glob";
+      });
   if (v != nullptr) p.ignore = std::move(ignore);
 }
 
@@ -167,11 +175,13 @@ PathMatch read_match(Reader& r, const Value& path) {
   PathMatch match;
   const Value* table = r.table(path, "match");
   if (table == nullptr) {
-    if (path.find("match") == nullptr) r.missing(path, R"([[path]] has no match; add: match = { interface = "wlan0" })");
+    if (path.find("match") == nullptr)
+      r.missing(path, R"([[path]] has no match; add: match = { interface = "wlan0" })");
     return match;
   }
   r.check_keys(*table, "path.match");
-  if (const Value* v = r.read(*table, "interface", match.interface); v != nullptr && !is_interface_name(match.interface)) {
+  if (const Value* v = r.read(*table, "interface", match.interface);
+      v != nullptr && !is_interface_name(match.interface)) {
     r.wrong(*v, "interface", "not an interface name or glob");
   }
   if (const Value* v = r.read(*table, "type", match.type);
@@ -215,7 +225,8 @@ Result<Profile> parse_profile(std::string_view text, std::string_view file_name)
   }
   if (const Value* client = r.table(*root, "client")) {
     r.check_keys(*client, "client");
-    if (const Value* v = r.read(*client, "private_key_file", p.private_key_file); v != nullptr && p.private_key_file.empty()) {
+    if (const Value* v = r.read(*client, "private_key_file", p.private_key_file);
+        v != nullptr && p.private_key_file.empty()) {
       r.wrong(*v, "private_key_file", "empty");
     }
   }

@@ -30,8 +30,8 @@ struct RouteChoice {
 
 // Every condition that is set must hold; a match with none is refused when read.
 struct PathMatch {
-  std::string interface;        // a name or a glob; empty = any
-  std::string type;             // one of kLinkTypes; empty = any
+  std::string interface;  // a name or a glob; empty = any
+  std::string type;       // one of kLinkTypes; empty = any
   std::optional<bool> metered;
   bool operator==(const PathMatch&) const = default;
 };
@@ -56,36 +56,38 @@ struct PathSettings {
 };
 
 struct Profile {
-  std::vector<HostPort> endpoints;            // at least one
+  std::vector<HostPort> endpoints;  // at least one
   PublicKey server_public_key;
-  std::string private_key_file;               // as written; resolve_against(file, ...); default "keys/NAME.key"
-  std::string interface = "auto";             // "auto" or an interface name
+  std::string private_key_file;    // as written; resolve_against(file, ...); default "keys/NAME.key"
+  std::string interface = "auto";  // "auto" or an interface name
   RouteChoice route;
   std::vector<IpPrefix> bypass;
   bool lan_access = true;
-  std::optional<uint16_t> mtu;                // nothing = "auto"
+  std::optional<uint16_t> mtu;  // nothing = "auto"
   wire::Mode mode = wire::Mode::automatic;
   wire::SchedulerKind scheduler = wire::SchedulerKind::automatic;
   wire::CongestionKind congestion = wire::CongestionKind::automatic;
   bool discover = true;
-  std::vector<std::string> ignore;            // globs; default_ignore() when the key is missing
-  std::vector<PathRule> paths;                // in file order
-  std::string log_level = "info";             // error, warning, notice, info, debug
+  std::vector<std::string> ignore;  // globs; default_ignore() when the key is missing
+  std::vector<PathRule> paths;      // in file order
+  std::string log_level = "info";   // error, warning, notice, info, debug
   bool operator==(const Profile&) const = default;
 };
 
 // Interfaces that are no uplinks by their name: docker*, br-*, veth*, virbr*, other VPNs.
 std::vector<std::string> default_ignore();
 
-// `file_name` is for messages and for the default key file's name. Errors: ExitCode::configuration, "FILE:LINE:COLUMN: ...".
+// `file_name` is for messages and for the default key file's name. Errors: ExitCode::configuration, "FILE:LINE:COLUMN:
+// ...".
 Result<Profile> parse_profile(std::string_view text, std::string_view file_name);
 
 // The profile as TOML; every value is escaped, so text from a server can never become a key.
 // parse_profile(render(p)) gives p again.
 std::string render(const Profile& profile);
 
-// The most specific entry that sets a key decides that key: an exact interface name, then interface globs (the one with more
-// literal characters first), then type, then metered; more conditions beat fewer, and the first in the file wins a tie.
+// The most specific entry that sets a key decides that key: an exact interface name, then interface globs (the one with
+// more literal characters first), then type, then metered; more conditions beat fewer, and the first in the file wins a
+// tie.
 PathSettings path_settings(const Profile& profile, std::string_view interface, std::string_view type, bool metered);
 // True when `ignore` matches and no [[path]] entry names the interface.
 bool is_ignored(const Profile& profile, std::string_view interface);
@@ -100,8 +102,9 @@ struct PathSetting {
 Result<PathSetting> parse_path_setting(std::string_view key, std::string_view value);
 // Applies a setting to the profile in memory: edits or appends the entry for exactly that interface.
 void apply(Profile& profile, const PathSetting& setting);
-// Edits or appends the [[path]] entry for exactly that interface in the file's text; comments and the rest stay as they are.
-// The result is parsed again before it is returned.
-Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key, std::string_view value);
+// Edits or appends the [[path]] entry for exactly that interface in the file's text; comments and the rest stay as they
+// are. The result is parsed again before it is returned.
+Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key,
+                            std::string_view value);
 
 }  // namespace hawser

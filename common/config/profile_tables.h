@@ -7,8 +7,9 @@
 namespace hawser {
 
 inline constexpr toml_tree::Choice<wire::PathPriority> kPriorities[] = {
-    {"auto", wire::PathPriority::automatic},     {"always", wire::PathPriority::always}, {"secondary", wire::PathPriority::secondary},
-    {"backup", wire::PathPriority::backup}, {"never", wire::PathPriority::never},
+    {"auto", wire::PathPriority::automatic},      {"always", wire::PathPriority::always},
+    {"secondary", wire::PathPriority::secondary}, {"backup", wire::PathPriority::backup},
+    {"never", wire::PathPriority::never},
 };
 inline constexpr toml_tree::Choice<wire::Mode> kModes[] = {
     {"auto", wire::Mode::automatic},
@@ -28,12 +29,9 @@ inline constexpr toml_tree::Choice<wire::SchedulerKind> kSchedulers[] = {
     {"redundant", wire::SchedulerKind::redundant, false},
 };
 inline constexpr toml_tree::Choice<wire::CongestionKind> kCongestions[] = {
-    {"auto", wire::CongestionKind::automatic},
-    {"lia", wire::CongestionKind::lia, false},
-    {"olia", wire::CongestionKind::olia, false},
-    {"balia", wire::CongestionKind::balia, false},
-    {"wvegas", wire::CongestionKind::wvegas, false},
-    {"cubic", wire::CongestionKind::cubic, false},
+    {"auto", wire::CongestionKind::automatic},       {"lia", wire::CongestionKind::lia, false},
+    {"olia", wire::CongestionKind::olia, false},     {"balia", wire::CongestionKind::balia, false},
+    {"wvegas", wire::CongestionKind::wvegas, false}, {"cubic", wire::CongestionKind::cubic, false},
     {"reno", wire::CongestionKind::reno, false},
 };
 inline constexpr toml_tree::Choice<std::string_view> kLogLevels[] = {

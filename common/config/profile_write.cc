@@ -1,4 +1,5 @@
-// Writing a profile: all of it for vpn-join, one key of it for `vpn-up --set ... --save`, which keeps comments and order.
+// Writing a profile: all of it for vpn-join, one key of it for `vpn-up --set ... --save`, which keeps comments and
+// order.
 #include <algorithm>
 
 #include "common/config/profile.h"
@@ -9,8 +10,8 @@ namespace hawser {
 namespace {
 
 using toml_tree::Position;
-using toml_tree::Value;
 using toml_tree::quote;
+using toml_tree::Value;
 
 template <typename List, typename ToText>
 std::string list_of(const List& list, ToText to_text_of) {
@@ -31,7 +32,8 @@ std::string render_match(const PathMatch& match) {
 }
 
 std::string setting_line(const PathSetting& setting) {
-  return setting.priority ? "priority = " + quote(to_text(*setting.priority)) : "gateway = " + quote(setting.gateway->to_string());
+  return setting.priority ? "priority = " + quote(to_text(*setting.priority))
+                          : "gateway = " + quote(setting.gateway->to_string());
 }
 
 // The byte where a position is; columns count characters.
@@ -70,10 +72,18 @@ const Value* exact_entry(const Value& root, const PathSetting& setting) {
 
 }  // namespace
 
-std::string_view to_text(wire::PathPriority priority) { return name_of(kPriorities, priority); }
-std::string_view to_text(wire::SchedulerKind kind) { return name_of(kSchedulers, kind); }
-std::string_view to_text(wire::CongestionKind kind) { return name_of(kCongestions, kind); }
-std::string_view to_text(wire::Mode mode) { return name_of(kModes, mode); }
+std::string_view to_text(wire::PathPriority priority) {
+  return name_of(kPriorities, priority);
+}
+std::string_view to_text(wire::SchedulerKind kind) {
+  return name_of(kSchedulers, kind);
+}
+std::string_view to_text(wire::CongestionKind kind) {
+  return name_of(kCongestions, kind);
+}
+std::string_view to_text(wire::Mode mode) {
+  return name_of(kModes, mode);
+}
 
 std::string render(const Profile& p) {
   const auto text = [](const auto& v) { return v.to_string(); };
@@ -95,7 +105,8 @@ std::string render(const Profile& p) {
   out += "congestion = " + quote(to_text(p.congestion)) + "\n";
   out += std::string("discover = ") + (p.discover ? "true" : "false") + "  # use every usable interface\n";
   // Left out when it is the default, so that a later version's longer default reaches this profile.
-  if (p.ignore != default_ignore()) out += "ignore = " + list_of(p.ignore, [](const std::string& s) { return s; }) + "\n";
+  if (p.ignore != default_ignore())
+    out += "ignore = " + list_of(p.ignore, [](const std::string& s) { return s; }) + "\n";
   for (const PathRule& rule : p.paths) {
     out += "\n[[path]]\n" + render_match(rule.match) + "\n";
     if (rule.priority) out += "priority = " + quote(to_text(*rule.priority)) + "\n";
@@ -108,13 +119,15 @@ Result<PathSetting> parse_path_setting(std::string_view key, std::string_view va
   const auto bad = [](std::string message) { return Error{ExitCode::configuration, std::move(message)}; };
   const size_t dot = key.rfind('.');  // an interface may have dots in its name: eth0.100
   if (dot == std::string_view::npos) {
-    return bad("--set " + printable(key) + ": no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS");
+    return bad("--set " + printable(key) +
+               ": no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS");
   }
   PathSetting setting;
   setting.interface = key.substr(0, dot);
   const std::string_view name = key.substr(dot + 1);
   if (!is_interface_name(setting.interface) || setting.interface.find_first_of("*?") != std::string::npos) {
-    return bad("--set " + printable(key) + ": \"" + printable(setting.interface) + "\" is not the name of one interface");
+    return bad("--set " + printable(key) + ": \"" + printable(setting.interface) +
+               "\" is not the name of one interface");
   }
   const std::string shown = std::string(key) + " = " + quote(value) + " is ";
   if (name == "priority") {
@@ -129,7 +142,8 @@ Result<PathSetting> parse_path_setting(std::string_view key, std::string_view va
   } else if (name == "gateway") {
     setting.gateway = IpAddress::parse(value);
     if (!setting.gateway) return bad(shown + "not an IP address");
-  } else if (name == "limit" || name == "data" || setting.interface.ends_with(".limit") || setting.interface.ends_with(".data")) {
+  } else if (name == "limit" || name == "data" || setting.interface.ends_with(".limit") ||
+             setting.interface.ends_with(".data")) {
     return bad("--set " + printable(key) + ": limit and data are not in this version");
   } else {
     constexpr std::string_view kNames[] = {"priority", "gateway"};
@@ -151,7 +165,8 @@ void apply(Profile& profile, const PathSetting& setting) {
   if (setting.gateway) it->gateway = setting.gateway;
 }
 
-Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key, std::string_view value) {
+Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key,
+                            std::string_view value) {
   const auto setting = parse_path_setting(key, value);
   if (!setting) return setting.error();
   auto expected = parse_profile(text, file_name);
@@ -169,7 +184,8 @@ Result<std::string> set_key(std::string_view text, std::string_view file_name, s
     const size_t begin = offset_of(text, old->begin), end = offset_of(text, old->end);
     edited.replace(begin, end - begin, line.substr(line.find('"')));
   } else if (entry != nullptr) {
-    // After the line of an inline `match`, indented like it; else right below the header, where every line is the entry's own.
+    // After the line of an inline `match`, indented like it; else right below the header, where every line is the
+    // entry's own.
     const Value* match = entry->find("match");
     const size_t match_at = offset_of(text, match->begin);
     const bool own_line = match->begin.line > entry->begin.line && text.substr(match_at, 1) == "{";
@@ -182,13 +198,17 @@ Result<std::string> set_key(std::string_view text, std::string_view file_name, s
   } else {
     if (!edited.empty() && edited.back() != '\n') edited += line_feed;
     const std::string match = render_match({setting->interface, "", std::nullopt});
-    for (const std::string& added : {std::string(), std::string("[[path]]"), match, line}) edited += added + std::string(line_feed);
+    for (const std::string& added : {std::string(), std::string("[[path]]"), match, line})
+      edited += added + std::string(line_feed);
   }
-  // The file's form may be one that cannot be edited so (paths in an inline list, say): the result must mean what was asked.
+  // The file's form may be one that cannot be edited so (paths in an inline list, say): the result must mean what was
+  // asked.
   const auto result = parse_profile(edited, file_name);
   if (!result || !(*result == *expected)) {
-    return Error{ExitCode::configuration, printable(file_name) + ": cannot be edited without losing its form; add by hand below a [[path]] with " +
-                                              render_match({setting->interface, "", std::nullopt}) + " the line: " + line};
+    return Error{ExitCode::configuration,
+                 printable(file_name) +
+                     ": cannot be edited without losing its form; add by hand below a [[path]] with " +
+                     render_match({setting->interface, "", std::nullopt}) + " the line: " + line};
   }
   return edited;
 }

@@ -9,9 +9,9 @@ namespace hawser {
 namespace {
 
 using toml_tree::Key;
+using toml_tree::quote;
 using toml_tree::Reader;
 using toml_tree::Value;
-using toml_tree::quote;
 
 constexpr Key kKeys[] = {
     {"", "version"},
@@ -43,26 +43,31 @@ void read_top(Reader& r, const Value& root, ServerSettings& s) {
     r.wrong(*v, "version", "not 1, the only format that this program knows; a newer file needs a newer Hawser");
   }
   std::vector<SocketAddress> listen;
-  const Value* list = r.each(root, "listen", R"(a list like ["0.0.0.0:443", "[::]:443"])", [&](const std::string& text) {
-    const auto address = SocketAddress::parse(text);
-    if (!address || address->port == 0) return quote(text) + R"( is not ADDRESS:PORT, like "0.0.0.0:443" or "[::]:443")";
-    if (std::find(listen.begin(), listen.end(), *address) != listen.end()) return quote(text) + " is there twice";
-    listen.push_back(*address);
-    return std::string();
-  });
+  const Value* list =
+      r.each(root, "listen", R"(a list like ["0.0.0.0:443", "[::]:443"])", [&](const std::string& text) {
+        const auto address = SocketAddress::parse(text);
+        if (!address || address->port == 0)
+          return quote(text) + R"( is not ADDRESS:PORT, like "0.0.0.0:443" or "[::]:443")";
+        if (std::find(listen.begin(), listen.end(), *address) != listen.end()) return quote(text) + " is there twice";
+        listen.push_back(*address);
+        return std::string();
+      });
   if (list != nullptr) {
     if (list->items.empty()) r.wrong(*list, "listen", R"(empty; the default is ["0.0.0.0:443", "[::]:443"])");
     if (list->items.size() > kMaxListen) r.wrong(*list, "listen", "longer than 16 entries");
     s.listen = std::move(listen);
   }
-  const Value* endpoints = r.each(root, "endpoints", R"(a list like ["203.0.113.7:443"])", [&](const std::string& text) {
-    const auto endpoint = HostPort::parse(text, 0);
-    if (!endpoint) return endpoint.error().message;
-    s.endpoints.push_back(*endpoint);
-    return std::string();
-  });
-  if (endpoints != nullptr && endpoints->items.size() > kMaxEndpoints) r.wrong(*endpoints, "endpoints", "longer than 8 entries");
-  if (const Value* v = r.read(root, "private_key_file", s.private_key_file); v != nullptr && s.private_key_file.empty()) {
+  const Value* endpoints =
+      r.each(root, "endpoints", R"(a list like ["203.0.113.7:443"])", [&](const std::string& text) {
+        const auto endpoint = HostPort::parse(text, 0);
+        if (!endpoint) return endpoint.error().message;
+        s.endpoints.push_back(*endpoint);
+        return std::string();
+      });
+  if (endpoints != nullptr && endpoints->items.size() > kMaxEndpoints)
+    r.wrong(*endpoints, "endpoints", "longer than 8 entries");
+  if (const Value* v = r.read(root, "private_key_file", s.private_key_file);
+      v != nullptr && s.private_key_file.empty()) {
     r.wrong(*v, "private_key_file", "empty");
   }
   if (const Value* v = root.find("workers"); v != nullptr) {
@@ -77,15 +82,17 @@ void read_top(Reader& r, const Value& root, ServerSettings& s) {
 }
 
 // An address block of one family: no host bits, room for at least one user, and users within 2^32 of its beginning.
-void read_pool(Reader& r, const Value& network, std::string_view key, IpAddress::Family family, uint8_t shortest, uint8_t longest,
-               std::optional<IpPrefix>& out) {
+void read_pool(Reader& r, const Value& network, std::string_view key, IpAddress::Family family, uint8_t shortest,
+               uint8_t longest, std::optional<IpPrefix>& out) {
   std::string text;
   const Value* v = r.read(network, key, text);
   if (v == nullptr) return;
   const auto block = IpPrefix::parse(text);
   const std::string range = "/" + std::to_string(shortest) + " to /" + std::to_string(longest);
   if (!block || block->address.family != family || text.find('/') == std::string::npos) {
-    r.wrong(*v, key, family == IpAddress::Family::v4 ? "not an IPv4 block like 10.9.0.0/16" : "not an IPv6 block like fd3a:71c2:9e04::/48");
+    r.wrong(*v, key,
+            family == IpAddress::Family::v4 ? "not an IPv4 block like 10.9.0.0/16"
+                                            : "not an IPv6 block like fd3a:71c2:9e04::/48");
   } else if (block->length < shortest || block->length > longest) {
     r.wrong(*v, key, "not of a usable size (" + range + ")");
   } else if (block->masked() != block->address) {
@@ -99,7 +106,8 @@ void read_pool(Reader& r, const Value& network, std::string_view key, IpAddress:
 void read_network(Reader& r, const Value& root, ServerSettings& s) {
   const Value* network = r.table(root, "network");
   if (network == nullptr) {
-    if (!r.failed()) r.missing(root, R"([network] is missing: users need addresses; add: [network] with ipv4 = "10.9.0.0/16")");
+    if (!r.failed())
+      r.missing(root, R"([network] is missing: users need addresses; add: [network] with ipv4 = "10.9.0.0/16")");
     return;
   }
   r.check_keys(*network, "network");
@@ -139,7 +147,8 @@ void read_users(Reader& r, const Value& users, ServerSettings& s) {
       r.wrong(*v, "registry", "not \"sqlite:\" and a file name, like \"sqlite:registry.db\"");
     } else {
       s.registry_file = registry.substr(kSqlite.size());
-      if (std::any_of(s.registry_file.begin(), s.registry_file.end(), [](char c) { return static_cast<uint8_t>(c) < 0x20; })) {
+      if (std::any_of(s.registry_file.begin(), s.registry_file.end(),
+                      [](char c) { return static_cast<uint8_t>(c) < 0x20; })) {
         r.wrong(*v, "registry", "not a file name: it has control characters");
       }
     }
@@ -175,7 +184,8 @@ std::string render(const ServerSettings& s) {
   };
   std::string out = "version = 1\n";
   out += "listen = " + list(s.listen) + "\n";
-  out += "endpoints = " + list(s.endpoints) + "  # where clients reach this server: put into invites, told to sessions\n";
+  out +=
+      "endpoints = " + list(s.endpoints) + "  # where clients reach this server: put into invites, told to sessions\n";
   out += "private_key_file = " + quote(s.private_key_file) + "\nworkers = \"auto\"\n";
   out += "\n[network]\ninterface = " + quote(s.interface) + "\n";
   if (s.ipv4) out += "ipv4 = " + quote(s.ipv4->to_string()) + "  # the first address is the server's\n";

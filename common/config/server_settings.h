@@ -1,4 +1,5 @@
-// The server's configuration, server.toml: read with errors that name file, line and column, and written by `vpn-server init`.
+// The server's configuration, server.toml: read with errors that name file, line and column, and written by `vpn-server
+// init`.
 #pragma once
 
 #include <optional>
@@ -14,10 +15,10 @@ namespace hawser {
 
 struct ServerSettings {
   std::vector<SocketAddress> listen = default_listen();  // at least one
-  std::vector<HostPort> endpoints;            // what invites contain and sessions announce; may be empty
-  std::string private_key_file = "keys/server.key";  // as written; resolve_against(file, ...)
+  std::vector<HostPort> endpoints;                       // what invites contain and sessions announce; may be empty
+  std::string private_key_file = "keys/server.key";      // as written; resolve_against(file, ...)
   std::string interface = "hawser-srv";
-  std::optional<IpPrefix> ipv4;               // at least one of ipv4 and ipv6 is set
+  std::optional<IpPrefix> ipv4;  // at least one of ipv4 and ipv6 is set
   std::optional<IpPrefix> ipv6;
   bool nat = true;
   bool client_to_client = false;

@@ -10,7 +10,9 @@
 namespace hawser::toml_tree {
 namespace {
 
-Position position(const toml::source_position& p) { return {std::max(p.line, 1u), std::max(p.column, 1u)}; }
+Position position(const toml::source_position& p) {
+  return {std::max(p.line, 1u), std::max(p.column, 1u)};
+}
 
 std::string place(std::string_view file_name, Position at) {
   return printable(file_name) + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": ";
@@ -22,7 +24,8 @@ Value convert(const toml::node& node) {
   v.end = position(node.source().end);
   if (const auto* table = node.as_table()) {
     v.kind = Value::Kind::table;
-    for (auto&& [key, child] : *table) v.entries.push_back({std::string(key.str()), position(key.source().begin), convert(child)});
+    for (auto&& [key, child] : *table)
+      v.entries.push_back({std::string(key.str()), position(key.source().begin), convert(child)});
     std::sort(v.entries.begin(), v.entries.end(), [](const Entry& a, const Entry& b) { return a.key_at < b.key_at; });
   } else if (const auto* array = node.as_array()) {
     v.kind = Value::Kind::array;
@@ -47,13 +50,20 @@ Value convert(const toml::node& node) {
 
 std::string_view kind_name(Value::Kind kind) {
   switch (kind) {
-    case Value::Kind::string: return "a string";
-    case Value::Kind::integer: return "a number";
-    case Value::Kind::real: return "a number with a fraction";
-    case Value::Kind::boolean: return "true or false";
-    case Value::Kind::array: return "a list";
-    case Value::Kind::table: return "a table";
-    case Value::Kind::date: return "a date";
+    case Value::Kind::string:
+      return "a string";
+    case Value::Kind::integer:
+      return "a number";
+    case Value::Kind::real:
+      return "a number with a fraction";
+    case Value::Kind::boolean:
+      return "true or false";
+    case Value::Kind::array:
+      return "a list";
+    case Value::Kind::table:
+      return "a table";
+    case Value::Kind::date:
+      return "a date";
   }
   return "unknown";
 }
@@ -65,8 +75,9 @@ std::string join(std::span<const std::string_view> words) {
 }
 
 std::string in_section(std::string_view section) {
-  return section.empty() ? " at the top of the file" : section == "path" || section == "class" ? " in [[" + std::string(section) + "]]"
-                                                                                               : " in [" + std::string(section) + "]";
+  return section.empty()                           ? " at the top of the file"
+         : section == "path" || section == "class" ? " in [[" + std::string(section) + "]]"
+                                                   : " in [" + std::string(section) + "]";
 }
 
 }  // namespace
@@ -79,16 +90,21 @@ const Value* Value::find(std::string_view key) const {
 std::string Value::shown() const {
   constexpr size_t kLongest = 60;
   switch (kind) {
-    case Kind::string: return text.size() <= kLongest ? quote(text) : quote(std::string_view(text).substr(0, kLongest)) + "...";
-    case Kind::integer: return std::to_string(integer);
-    case Kind::boolean: return boolean ? "true" : "false";
-    default: return std::string(kind_name(kind));
+    case Kind::string:
+      return text.size() <= kLongest ? quote(text) : quote(std::string_view(text).substr(0, kLongest)) + "...";
+    case Kind::integer:
+      return std::to_string(integer);
+    case Kind::boolean:
+      return boolean ? "true" : "false";
+    default:
+      return std::string(kind_name(kind));
   }
 }
 
 Result<Value> parse(std::string_view text, std::string_view file_name) {
   if (text.size() > kMaxText) {
-    return Error{ExitCode::configuration, place(file_name, {}) + "the file is larger than 1 MiB; is it a configuration?"};
+    return Error{ExitCode::configuration,
+                 place(file_name, {}) + "the file is larger than 1 MiB; is it a configuration?"};
   }
   try {
     return convert(toml::parse(text));
@@ -121,7 +137,8 @@ std::string quote(std::string_view text) {
       // printable() keeps a sequence exactly when it is well-formed.
       const size_t expected = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       const std::string_view sequence = text.substr(0, expected);
-      if (byte == 0xc2 && sequence.size() == 2 && static_cast<uint8_t>(sequence[1]) >= 0x80 && static_cast<uint8_t>(sequence[1]) < 0xa0) {
+      if (byte == 0xc2 && sequence.size() == 2 && static_cast<uint8_t>(sequence[1]) >= 0x80 &&
+          static_cast<uint8_t>(sequence[1]) < 0xa0) {
         char escape[8];
         std::snprintf(escape, sizeof escape, "\\u%04X", static_cast<unsigned>(static_cast<uint8_t>(sequence[1])));
         out += escape;
@@ -140,7 +157,8 @@ std::string quote(std::string_view text) {
 
 void Reader::check_keys(const Value& table, std::string_view section) {
   for (const Entry& entry : table.entries) {
-    const auto known = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.section == section && k.name == entry.key; });
+    const auto known = std::find_if(keys_.begin(), keys_.end(),
+                                    [&](const Key& k) { return k.section == section && k.name == entry.key; });
     if (known != keys_.end()) {
       if (!known->built) fail(entry.key_at, entry.key + in_section(section) + " is not in this version; remove it");
       continue;
@@ -178,7 +196,8 @@ std::vector<const Value*> Reader::tables(const Value& parent, std::string_view k
   if (v == nullptr) return out;
   const std::string name(key);
   if (v->kind != Value::Kind::array) {
-    fail(v->begin, name + " is " + std::string(kind_name(v->kind)) + ", but must be a list of tables: [[" + name + "]]");
+    fail(v->begin,
+         name + " is " + std::string(kind_name(v->kind)) + ", but must be a list of tables: [[" + name + "]]");
     return out;
   }
   for (const Value& item : v->items) {
@@ -251,12 +270,15 @@ std::optional<size_t> Reader::choose_index(const Value& table, std::string_view 
     for (size_t i = 0; i < names.size(); ++i) {
       if (names[i].first != v->text) continue;
       if (names[i].second) return i;
-      wrong(*v, key, "not in this version; " + (built.size() == 1 ? "use " + quote(built[0]) : "choose from " + join(built)));
+      wrong(*v, key,
+            "not in this version; " + (built.size() == 1 ? "use " + quote(built[0]) : "choose from " + join(built)));
       return std::nullopt;
     }
   }
   const std::string guess = v->kind == Value::Kind::string ? did_you_mean(v->text, built) : "";
-  wrong(*v, key, built.size() == 1 ? "not " + quote(built[0]) + ", the only value of this version" : "not one of " + join(built) + guess);
+  wrong(*v, key,
+        built.size() == 1 ? "not " + quote(built[0]) + ", the only value of this version"
+                          : "not one of " + join(built) + guess);
   return std::nullopt;
 }
 
@@ -271,6 +293,8 @@ void Reader::fail(Position at, std::string message) {
   message_ = std::move(message);
 }
 
-Error Reader::error() const { return Error{ExitCode::configuration, place(file_name_, at_) + message_}; }
+Error Reader::error() const {
+  return Error{ExitCode::configuration, place(file_name_, at_) + message_};
+}
 
 }  // namespace hawser::toml_tree

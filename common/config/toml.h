@@ -1,5 +1,6 @@
 // Typed reading of TOML with positions, for this room only. toml.cc alone knows toml++: here is a plain tree.
-// A reader collects what is wrong and reports the earliest place in the file: "FILE:LINE:COLUMN: what is wrong and the fix".
+// A reader collects what is wrong and reports the earliest place in the file: "FILE:LINE:COLUMN: what is wrong and the
+// fix".
 #pragma once
 
 #include <optional>
@@ -25,7 +26,7 @@ struct Entry;
 struct Value {
   enum class Kind : uint8_t { string, integer, real, boolean, array, table, date };
   Kind kind = Kind::table;
-  std::string text;            // of a string
+  std::string text;  // of a string
   int64_t integer = 0;
   double real = 0;
   bool boolean = false;

@@ -1,4 +1,5 @@
-// Calendar dates without the C library's clock and locale: days from civil, after Howard Hinnant's public-domain algorithms.
+// Calendar dates without the C library's clock and locale: days from civil, after Howard Hinnant's public-domain
+// algorithms.
 #include "common/config/unix_time.h"
 
 #include <cstdio>

@@ -39,12 +39,17 @@ std::string milliseconds(const std::optional<double>& ms) {
   if (!ms) return "-";
   return format(*ms < 9.95 ? "%.1f ms" : "%.0f ms", *ms);
 }
-std::string percent(double part, int places) { return format(places == 0 ? "%.0f %%" : "%.1f %%", part * 100); }
-std::string rate(double bps) { return format_rate(BitRate{bps}); }
+std::string percent(double part, int places) {
+  return format(places == 0 ? "%.0f %%" : "%.1f %%", part * 100);
+}
+std::string rate(double bps) {
+  return format_rate(BitRate{bps});
+}
 
 // Characters of well-formed UTF-8; a cell has no others, for printable() made it.
 size_t width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
 struct Column {
@@ -87,13 +92,16 @@ std::string age(const std::optional<UnixTime>& since, UnixTime now) {
 }
 
 // "suspect" or "unavailable: no-route".
-std::string state_text(const PathReport& p) { return p.reason ? p.state + ": " + *p.reason : p.state; }
+std::string state_text(const PathReport& p) {
+  return p.reason ? p.state + ": " + *p.reason : p.state;
+}
 
 std::string health_lines(const std::vector<HealthItem>& health, HumanStyle style) {
   std::string out;
   for (const HealthItem& h : health) {
     const char* colour = h.severity == "high" ? kRed : h.severity == "medium" ? kYellow : kDim;
-    out += paint(printable(h.code), colour, style) + (h.interface ? "  " + printable(*h.interface) : "") + "  " + printable(h.text) + "\n";
+    out += paint(printable(h.code), colour, style) + (h.interface ? "  " + printable(*h.interface) : "") + "  " +
+           printable(h.text) + "\n";
     if (!h.fix.empty()) out += "   fix:  " + printable(h.fix) + "\n";
   }
   return out;
@@ -114,8 +122,12 @@ std::string traffic(const std::vector<std::string>& routes) {
   return routes.size() == 1 ? "to " + routes[0] : std::to_string(routes.size()) + " routes";
 }
 
-std::string without_port(const std::string& endpoint) { return endpoint.substr(0, endpoint.rfind(':')); }
-std::string without_length(const std::string& prefix) { return prefix.substr(0, prefix.find('/')); }
+std::string without_port(const std::string& endpoint) {
+  return endpoint.substr(0, endpoint.rfind(':'));
+}
+std::string without_length(const std::string& prefix) {
+  return prefix.substr(0, prefix.find('/'));
+}
 
 // "in use", "standby", "no-route" with the fix of the health item that belongs to it.
 std::string path_remark(const PathReport& p, const std::vector<HealthItem>& health) {
@@ -130,10 +142,11 @@ std::string path_remark(const PathReport& p, const std::vector<HealthItem>& heal
 }  // namespace
 
 std::string status_table(const StatusReport& r, UnixTime now, HumanStyle style) {
-  std::string out = paint(printable(r.profile), kBold, style) + "  " + paint(printable(r.state), colour_of(r.state), style) + age(r.since, now);
+  std::string out = paint(printable(r.profile), kBold, style) + "  " +
+                    paint(printable(r.state), colour_of(r.state), style) + age(r.since, now);
   if (r.state == "connected") {
-    out += std::string(kDot) + "down " + rate(r.rx_bps) + "  up " + rate(r.tx_bps) + std::string(kDot) + "rtt " + milliseconds(r.rtt_ms) +
-           std::string(kDot) + "loss " + percent(r.loss, 1);
+    out += std::string(kDot) + "down " + rate(r.rx_bps) + "  up " + rate(r.tx_bps) + std::string(kDot) + "rtt " +
+           milliseconds(r.rtt_ms) + std::string(kDot) + "loss " + percent(r.loss, 1);
   }
   out += "\n";
   if (!r.paths.empty()) {
@@ -141,18 +154,29 @@ std::string status_table(const StatusReport& r, UnixTime now, HumanStyle style) 
     for (const PathReport& p : r.paths) {
       const bool live = p.state != "unavailable";
       const auto or_dash = [&](const std::string& text) { return Cell(live ? text : "-"); };
-      rows.push_back({Cell(p.interface), Cell(p.type), Cell(p.priority), Cell(state_text(p), colour_of(p.state)), Cell(milliseconds(p.rtt_ms)),
-                      or_dash(percent(p.loss, 1)), or_dash(rate(p.rx_bps)), or_dash(rate(p.tx_bps)), or_dash(percent(p.share, 0)),
+      rows.push_back({Cell(p.interface), Cell(p.type), Cell(p.priority), Cell(state_text(p), colour_of(p.state)),
+                      Cell(milliseconds(p.rtt_ms)), or_dash(percent(p.loss, 1)), or_dash(rate(p.rx_bps)),
+                      or_dash(rate(p.tx_bps)), or_dash(percent(p.share, 0)),
                       Cell(format_bytes(p.rx_bytes + p.tx_bytes))});
     }
-    out += table({{"PATH"}, {"TYPE"}, {"ROLE"}, {"STATE"}, {"RTT", true}, {"LOSS", true}, {"DOWN", true}, {"UP", true}, {"SHARE", true}, {"USED", true}},
+    out += table({{"PATH"},
+                  {"TYPE"},
+                  {"ROLE"},
+                  {"STATE"},
+                  {"RTT", true},
+                  {"LOSS", true},
+                  {"DOWN", true},
+                  {"UP", true},
+                  {"SHARE", true},
+                  {"USED", true}},
                  rows, style);
   }
   return out + health_lines(r.health, style);
 }
 
 std::string connected_summary(const StatusReport& r, Duration took, HumanStyle style) {
-  std::string out = paint(printable(r.profile), kBold, style) + ": " + paint("connected", kGreen, style) + " in " + format_duration(took);
+  std::string out = paint(printable(r.profile), kBold, style) + ": " + paint("connected", kGreen, style) + " in " +
+                    format_duration(took);
   if (r.server.endpoint) out += " to " + printable(without_port(*r.server.endpoint));
   if (!r.tunnel.addresses.empty()) out += " as " + printable(without_length(r.tunnel.addresses.front()));
   out += " (" + families(r.tunnel.addresses) + ", " + printable(traffic(r.tunnel.routes)) + ", " +
@@ -165,31 +189,40 @@ std::string connected_summary(const StatusReport& r, Duration took, HumanStyle s
   }
   for (const PathReport& p : r.paths) {
     const std::string name = printable(p.interface), type = printable(p.type), rtt = milliseconds(p.rtt_ms);
-    out += "  " + name + std::string(name_width - width(name), ' ') + "  " + type + std::string(type_width - width(type), ' ') + "  " +
-           std::string(rtt_width - rtt.size(), ' ') + rtt + "   " + paint(path_remark(p, r.health), colour_of(p.state), style) + "\n";
+    out += "  " + name + std::string(name_width - width(name), ' ') + "  " + type +
+           std::string(type_width - width(type), ' ') + "  " + std::string(rtt_width - rtt.size(), ' ') + rtt + "   " +
+           paint(path_remark(p, r.health), colour_of(p.state), style) + "\n";
   }
   return out;
 }
 
 std::string server_status_table(const ServerStatusReport& r, UnixTime now, HumanStyle style) {
-  std::string out = paint("server", kBold, style) + "  " + paint("running", kGreen, style) + age(r.since, now) + std::string(kDot) +
-                    std::to_string(r.sessions) + (r.sessions == 1 ? " session" : " sessions") + std::string(kDot) + "from users " + rate(r.rx_bps) +
-                    "  to users " + rate(r.tx_bps) + "\n";
+  std::string out = paint("server", kBold, style) + "  " + paint("running", kGreen, style) + age(r.since, now) +
+                    std::string(kDot) + std::to_string(r.sessions) + (r.sessions == 1 ? " session" : " sessions") +
+                    std::string(kDot) + "from users " + rate(r.rx_bps) + "  to users " + rate(r.tx_bps) + "\n";
   std::vector<std::vector<Cell>> rows;
   for (const UserReport& u : r.users) {
     const std::string address = u.addresses.empty() ? "-" : without_length(u.addresses.front());
     if (u.paths.empty()) {
-      rows.push_back({Cell(u.name), Cell(address), Cell("-"), Cell("no path", kYellow), Cell("-"), Cell("-"), Cell("-"), Cell("-"),
-                      Cell(format_bytes(u.rx_bytes + u.tx_bytes))});
+      rows.push_back({Cell(u.name), Cell(address), Cell("-"), Cell("no path", kYellow), Cell("-"), Cell("-"), Cell("-"),
+                      Cell("-"), Cell(format_bytes(u.rx_bytes + u.tx_bytes))});
     }
     for (const PathReport& p : u.paths) {
-      rows.push_back({Cell(u.name), Cell(address), Cell(p.remote.value_or("-")), Cell(state_text(p), colour_of(p.state)),
-                      Cell(milliseconds(p.rtt_ms)), Cell(percent(p.loss, 1)), Cell(rate(p.rx_bps)), Cell(rate(p.tx_bps)),
-                      Cell(format_bytes(p.rx_bytes + p.tx_bytes))});
+      rows.push_back({Cell(u.name), Cell(address), Cell(p.remote.value_or("-")),
+                      Cell(state_text(p), colour_of(p.state)), Cell(milliseconds(p.rtt_ms)), Cell(percent(p.loss, 1)),
+                      Cell(rate(p.rx_bps)), Cell(rate(p.tx_bps)), Cell(format_bytes(p.rx_bytes + p.tx_bytes))});
     }
   }
   if (!rows.empty()) {
-    out += table({{"USER"}, {"ADDRESS"}, {"PATH FROM"}, {"STATE"}, {"RTT", true}, {"LOSS", true}, {"FROM USER", true}, {"TO USER", true}, {"USED", true}},
+    out += table({{"USER"},
+                  {"ADDRESS"},
+                  {"PATH FROM"},
+                  {"STATE"},
+                  {"RTT", true},
+                  {"LOSS", true},
+                  {"FROM USER", true},
+                  {"TO USER", true},
+                  {"USED", true}},
                  rows, style);
   }
   return out + health_lines(r.health, style);

@@ -14,9 +14,13 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kOps[] = {"status", "down", "set", "reload", "users-changed"};
 
-Error bad_request(std::string why) { return Error{ExitCode::usage, "control request refused: " + std::move(why)}; }
+Error bad_request(std::string why) {
+  return Error{ExitCode::usage, "control request refused: " + std::move(why)};
+}
 
-std::string line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 // The text of a field; nothing when it is missing or no string.
 std::optional<std::string> field(const Json& json, const char* key) {
@@ -31,21 +35,35 @@ std::string check_fields(const Json& json, std::initializer_list<std::string_vie
     if (!field(json, std::string(key).c_str())) return "\"" + std::string(key) + "\" must be there and a string";
   }
   for (const auto& [key, value] : json.items()) {
-    if (std::find(expected.begin(), expected.end(), key) == expected.end()) return "unknown field \"" + printable(key) + "\"";
+    if (std::find(expected.begin(), expected.end(), key) == expected.end())
+      return "unknown field \"" + printable(key) + "\"";
   }
   return "";
 }
 
 ExitCode code_from(int code) {
   switch (code) {
-    case 2: case 3: case 4: case 5: case 6: case 7: case 8: case 9: case 10: case 130: return static_cast<ExitCode>(code);
-    default: return ExitCode::unexpected;
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+    case 9:
+    case 10:
+    case 130:
+      return static_cast<ExitCode>(code);
+    default:
+      return ExitCode::unexpected;
   }
 }
 
 }  // namespace
 
-bool changes_state(const ControlRequest& request) { return !std::holds_alternative<StatusRequest>(request); }
+bool changes_state(const ControlRequest& request) {
+  return !std::holds_alternative<StatusRequest>(request);
+}
 
 std::string render_request(const ControlRequest& request) {
   struct Visitor {
@@ -59,7 +77,8 @@ std::string render_request(const ControlRequest& request) {
 }
 
 Result<ControlRequest> parse_request(std::string_view text) {
-  if (text.size() > kMaxRequestLine) return bad_request("the line is longer than " + std::to_string(kMaxRequestLine) + " bytes");
+  if (text.size() > kMaxRequestLine)
+    return bad_request("the line is longer than " + std::to_string(kMaxRequestLine) + " bytes");
   try {
     const Json json = Json::parse(text);
     const auto op = json.is_object() ? field(json, "op") : std::nullopt;
@@ -85,7 +104,9 @@ Result<ControlRequest> parse_request(std::string_view text) {
   }
 }
 
-std::string render_ok() { return line({{"ok", true}}); }
+std::string render_ok() {
+  return line({{"ok", true}});
+}
 
 std::string render_status_reply(std::string_view status_json) {
   return "{\"ok\":true,\"status\":" + std::string(status_json) + "}\n";
@@ -97,7 +118,8 @@ std::string render_error(const Error& error) {
 
 Result<std::string> parse_reply(std::string_view text) {
   const auto bad = [](const std::string& why) {
-    return Error{ExitCode::unexpected, "the daemon's reply cannot be read (" + why + "); is it of another version of Hawser?"};
+    return Error{ExitCode::unexpected,
+                 "the daemon's reply cannot be read (" + why + "); is it of another version of Hawser?"};
   };
   if (text.size() > kMaxReplyLine) return bad("too long");
   try {

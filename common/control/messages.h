@@ -14,13 +14,19 @@ namespace hawser {
 inline constexpr size_t kMaxRequestLine = 4096;
 inline constexpr size_t kMaxReplyLine = size_t{64} << 20;
 
-struct StatusRequest { bool operator==(const StatusRequest&) const = default; };
-struct DownRequest { bool operator==(const DownRequest&) const = default; };
+struct StatusRequest {
+  bool operator==(const StatusRequest&) const = default;
+};
+struct DownRequest {
+  bool operator==(const DownRequest&) const = default;
+};
 struct SetRequest {  // {"op":"set","key":"wlan0.priority","value":"backup"}
   std::string key, value;
   bool operator==(const SetRequest&) const = default;
 };
-struct ReloadRequest { bool operator==(const ReloadRequest&) const = default; };
+struct ReloadRequest {
+  bool operator==(const ReloadRequest&) const = default;
+};
 struct UsersChangedRequest {  // the registry was written by a command: look at this user again
   std::string user;
   bool operator==(const UsersChangedRequest&) const = default;

@@ -1,4 +1,5 @@
-// The status schemas to JSON and back. Both directions of one struct stand side by side, so that a field is added to both.
+// The status schemas to JSON and back. Both directions of one struct stand side by side, so that a field is added to
+// both.
 #include "common/control/status_json.h"
 
 #include <cmath>
@@ -18,7 +19,9 @@ template <typename T>
 Json or_null(const std::optional<T>& v) {
   return v ? Json(*v) : Json(nullptr);
 }
-Json or_null(const std::optional<UnixTime>& v) { return v ? Json(format_utc(*v)) : Json(nullptr); }
+Json or_null(const std::optional<UnixTime>& v) {
+  return v ? Json(format_utc(*v)) : Json(nullptr);
+}
 
 // JSON has no infinity; whole numbers are written without a fraction.
 Json number(double v) {
@@ -26,9 +29,13 @@ Json number(double v) {
   if (std::abs(v) < 9e15 && v == std::floor(v)) return static_cast<int64_t>(v);
   return v;
 }
-Json number(const std::optional<double>& v) { return v ? number(*v) : Json(nullptr); }
+Json number(const std::optional<double>& v) {
+  return v ? number(*v) : Json(nullptr);
+}
 
-Json rate_json(double rx_bps, double tx_bps) { return Json{{"rx_bps", number(std::round(rx_bps))}, {"tx_bps", number(std::round(tx_bps))}}; }
+Json rate_json(double rx_bps, double tx_bps) {
+  return Json{{"rx_bps", number(std::round(rx_bps))}, {"tx_bps", number(std::round(tx_bps))}};
+}
 
 Json json_of(const PathReport& p) {
   return Json{{"id", p.id},
@@ -59,7 +66,11 @@ Json json_of(const PathReport& p) {
 }
 
 Json json_of(const HealthItem& h) {
-  return Json{{"code", h.code}, {"interface", or_null(h.interface)}, {"severity", h.severity}, {"text", h.text}, {"fix", h.fix}};
+  return Json{{"code", h.code},
+              {"interface", or_null(h.interface)},
+              {"severity", h.severity},
+              {"text", h.text},
+              {"fix", h.fix}};
 }
 
 Json json_of(const UserReport& u);
@@ -83,7 +94,9 @@ Json json_of(const UserReport& u) {
               {"paths", list_json(u.paths)}};
 }
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 // Reading: a missing or null field keeps the default; one of another type throws, and parse turns that into an Error.
 template <typename T>
@@ -183,7 +196,8 @@ UserReport user_from(const Json& j) {
 template <typename Report, typename Read>
 Result<Report> parse_report(std::string_view text, const char* schema, Read read) {
   const auto bad = [&](const std::string& why) {
-    return Error{ExitCode::unexpected, "the daemon's status cannot be read (" + why + "); is it of another version of Hawser?"};
+    return Error{ExitCode::unexpected,
+                 "the daemon's status cannot be read (" + why + "); is it of another version of Hawser?"};
   };
   try {
     const Json json = Json::parse(text);

@@ -17,31 +17,31 @@ namespace hawser {
 // One path, as both ends report it. Unset optionals are null: not measured, or unknown to this end.
 struct PathReport {
   uint32_t id = 0;
-  std::string interface;             // empty on the server
-  std::string type;                  // kLinkTypes; empty on the server
+  std::string interface;  // empty on the server
+  std::string type;       // kLinkTypes; empty on the server
   bool metered = false;
-  std::string priority = "auto";     // the role in force: always, secondary, backup, never
-  std::string state = "validating";  // validating, active, standby, suspect, lost, paused, unavailable
-  std::optional<std::string> reason; // no-route, no-address, portal, over-limit, down, ...
+  std::string priority = "auto";      // the role in force: always, secondary, backup, never
+  std::string state = "validating";   // validating, active, standby, suspect, lost, paused, unavailable
+  std::optional<std::string> reason;  // no-route, no-address, portal, over-limit, down, ...
   std::optional<std::string> local, remote, public_address;  // JSON: local, remote, public
   std::optional<double> rtt_ms, rtt_min_ms;
-  double loss = 0;                   // 0..1
+  double loss = 0;  // 0..1
   uint64_t cwnd_bytes = 0, in_flight_bytes = 0;
   double pacing_bps = 0, capacity_bps = 0;
   double queue_ms = 0;
-  uint32_t mtu = 0;                  // UDP payload bytes
+  uint32_t mtu = 0;  // UDP payload bytes
   uint32_t bottleneck_group = 0;
   uint64_t rx_bytes = 0, tx_bytes = 0;
   double rx_bps = 0, tx_bps = 0;
   uint64_t reinjected_packets = 0;
-  double share = 0;                  // of the session's bytes of late, 0..1
+  double share = 0;  // of the session's bytes of late, 0..1
   bool operator==(const PathReport&) const = default;
 };
 
 struct HealthItem {
-  std::string code;                  // CLI.md, "Health codes"
+  std::string code;  // CLI.md, "Health codes"
   std::optional<std::string> interface;
-  std::string severity = "low";      // low, medium, high
+  std::string severity = "low";  // low, medium, high
   std::string text, fix;
   bool operator==(const HealthItem&) const = default;
 };
@@ -50,8 +50,8 @@ using DropCounts = std::map<std::string, uint64_t>;
 
 struct StatusReport {
   std::string profile;
-  std::string state = "down";        // connecting, connected, reconnecting, down
-  std::optional<UnixTime> since;     // of `state`
+  std::string state = "down";     // connecting, connected, reconnecting, down
+  std::optional<UnixTime> since;  // of `state`
   struct Server {
     std::optional<std::string> endpoint;  // the one in use
     std::string public_key;
@@ -59,17 +59,17 @@ struct StatusReport {
   } server;
   struct Tunnel {
     std::optional<std::string> interface;
-    std::vector<std::string> addresses;   // with prefix length
+    std::vector<std::string> addresses;  // with prefix length
     uint32_t mtu = 0;
     std::vector<std::string> routes;
-    std::vector<std::string> dns_servers; // JSON: dns.servers
-    std::optional<std::string> dns_via;   // JSON: dns.via; null = DNS is not touched
+    std::vector<std::string> dns_servers;  // JSON: dns.servers
+    std::optional<std::string> dns_via;    // JSON: dns.via; null = DNS is not touched
     bool operator==(const Tunnel&) const = default;
   } tunnel;
-  double rx_bps = 0, tx_bps = 0;     // JSON: rate
+  double rx_bps = 0, tx_bps = 0;  // JSON: rate
   std::optional<double> rtt_ms;
   double loss = 0;
-  std::optional<std::string> cipher; // aes-256-gcm, chacha20-poly1305; null before the handshake
+  std::optional<std::string> cipher;  // aes-256-gcm, chacha20-poly1305; null before the handshake
   std::string scheduler = "auto", congestion = "auto";
   std::vector<PathReport> paths;
   DropCounts drops = {{"ingress_aqm", 0}, {"resequencer_late", 0}, {"replay", 0}, {"auth", 0}};
@@ -81,7 +81,7 @@ struct UserReport {
   std::string name;
   uint64_t id = 0;
   std::vector<std::string> addresses;
-  std::optional<UnixTime> since;     // the session's beginning
+  std::optional<UnixTime> since;  // the session's beginning
   std::optional<std::string> cipher;
   double rx_bps = 0, tx_bps = 0;
   uint64_t rx_bytes = 0, tx_bytes = 0;
@@ -91,7 +91,7 @@ struct UserReport {
 
 // Users with a session now; the registry's list is `vpn-server user list`.
 struct ServerStatusReport {
-  std::optional<UnixTime> since;     // the server's start
+  std::optional<UnixTime> since;  // the server's start
   std::string public_key;
   std::string interface;
   std::vector<std::string> addresses;

@@ -10,7 +10,8 @@ namespace {
 
 Invite sample() {
   Invite invite;
-  invite.endpoints = {must(HostPort::parse("203.0.113.7:443")), must(HostPort::parse("[2a03:b0c0:1::7]:8443")), must(HostPort::parse("vpn.example.org:443"))};
+  invite.endpoints = {must(HostPort::parse("203.0.113.7:443")), must(HostPort::parse("[2a03:b0c0:1::7]:8443")),
+                      must(HostPort::parse("vpn.example.org:443"))};
   invite.server_public_key = *PublicKey::parse(kKey);
   for (size_t i = 0; i < invite.token.size(); ++i) invite.token[i] = static_cast<uint8_t>(17 * i + 3);
   invite.expires = UnixTime{1795348083};
@@ -18,7 +19,8 @@ Invite sample() {
 }
 
 bool same(const Invite& a, const Invite& b) {
-  return a.endpoints == b.endpoints && a.server_public_key == b.server_public_key && a.token == b.token && a.expires == b.expires;
+  return a.endpoints == b.endpoints && a.server_public_key == b.server_public_key && a.token == b.token &&
+         a.expires == b.expires;
 }
 
 std::string error_of(std::string_view text) {
@@ -34,7 +36,8 @@ TEST_CASE("an invite comes back as it went") {
   const Invite invite = sample();
   const std::string text = must(encode_invite(invite));
   CHECK(text.starts_with("hawser1:"));
-  CHECK(text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:") == std::string::npos);
+  CHECK(text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:") ==
+        std::string::npos);
   CHECK(same(must(decode_invite(text)), invite));
   CHECK(same(must(decode_invite("  \t" + text + "\r\n")), invite));
   CHECK(same(must(decode_invite(text.substr(0, 40) + "\n  " + text.substr(40))), invite));  // wrapped by a mail program
@@ -46,7 +49,8 @@ TEST_CASE("the format stays what it is") {
   // An invite printed by this version must be readable by every later one; the bytes were made by a program apart.
   Invite invite = sample();
   invite.endpoints.resize(1);
-  CHECK(must(encode_invite(invite)) == "hawser1:AAAAAGsC1nNWreRHRjPWZCfyxPa5XjBfrJnRoHZwPh4XqAfyInSQswMUJTZHWGl6i5ytvs_g8QIBBMsAcQcBuyIootTERw7Z");
+  CHECK(must(encode_invite(invite)) ==
+        "hawser1:AAAAAGsC1nNWreRHRjPWZCfyxPa5XjBfrJnRoHZwPh4XqAfyInSQswMUJTZHWGl6i5ytvs_g8QIBBMsAcQcBuyIootTERw7Z");
 }
 
 TEST_CASE("every flipped character is refused") {
@@ -91,11 +95,14 @@ TEST_CASE("what cannot be an invite is not made") {
   CHECK_FALSE(encode_invite(invite));
   invite.endpoints.assign(kMaxInviteEndpoints + 1, HostPort{"203.0.113.7", 443});
   CHECK_FALSE(encode_invite(invite));
-  invite.endpoints.assign(kMaxInviteEndpoints, HostPort{std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(61, 'd'), 443});
+  invite.endpoints.assign(kMaxInviteEndpoints, HostPort{std::string(63, 'a') + "." + std::string(63, 'b') + "." +
+                                                            std::string(63, 'c') + "." + std::string(61, 'd'),
+                                                        443});
   const std::string longest = must(encode_invite(invite));
   CHECK(longest.size() <= kMaxInviteText);
   CHECK(same(must(decode_invite(longest)), invite));
-  for (const HostPort& bad : {HostPort{"a b", 443}, HostPort{"", 443}, HostPort{"vpn.example.org", 0}, HostPort{"$(id)", 443}}) {
+  for (const HostPort& bad :
+       {HostPort{"a b", 443}, HostPort{"", 443}, HostPort{"vpn.example.org", 0}, HostPort{"$(id)", 443}}) {
     invite.endpoints = {bad};
     CHECK_FALSE(encode_invite(invite));
   }
@@ -111,7 +118,8 @@ TEST_CASE("random text never makes an invite") {
   const std::string valid = must(encode_invite(sample()));
   for (int i = 0; i < 20'000; ++i) {
     std::string text = random() % 2 == 0 ? valid : "hawser1:";
-    for (auto n = random() % 6 + 1; n > 0; --n) text.insert(random() % (text.size() + 1), 1, static_cast<char>(random() % 96 + 33));
+    for (auto n = random() % 6 + 1; n > 0; --n)
+      text.insert(random() % (text.size() + 1), 1, static_cast<char>(random() % 96 + 33));
     if (decode_invite(text)) FAIL("accepted: " << text);
   }
 }

@@ -13,16 +13,19 @@ TEST_CASE("names are what CLI allows") {
     INFO(good);
     CHECK(check_name(good, "user"));
   }
-  const char* bad[] = {"", "server", "Home", "-a", "_a", "a.b", "a b", "abcdefghijklmnop", "../x", "a/b", "\xc3\xa4", "a\n"};
+  const char* bad[] = {"",    "server",           "Home", "-a",  "_a",       "a.b",
+                       "a b", "abcdefghijklmnop", "../x", "a/b", "\xc3\xa4", "a\n"};
   for (const char* name : bad) {
     INFO(name);
     const Status s = check_name(name, "user");
     REQUIRE_FALSE(s);
     CHECK(s.error().code == ExitCode::configuration);
   }
-  CHECK(check_name("server", "user").error().message == "user name \"server\" is reserved for the server itself; choose another");
-  CHECK(check_name("a\x1b", "profile").error().message ==
-        "profile name \"a\\x1b\" is not allowed: 1 to 15 of a-z, 0-9, \"_\" and \"-\", beginning with a letter or digit");
+  CHECK(check_name("server", "user").error().message ==
+        "user name \"server\" is reserved for the server itself; choose another");
+  CHECK(
+      check_name("a\x1b", "profile").error().message ==
+      "profile name \"a\\x1b\" is not allowed: 1 to 15 of a-z, 0-9, \"_\" and \"-\", beginning with a letter or digit");
 }
 
 TEST_CASE("an argument is a name or a file") {
@@ -40,8 +43,10 @@ TEST_CASE("an argument is a name or a file") {
 }
 
 TEST_CASE("interface names") {
-  for (const char* good : {"wlan0", "eth0.100", "enp0s31f6", "a", "123456789012345", "wwan*"}) CHECK(is_interface_name(good));
-  for (const char* bad : {"", ".", "..", "1234567890123456", "a/b", "a b", "a:b", "a\n"}) CHECK_FALSE(is_interface_name(bad));
+  for (const char* good : {"wlan0", "eth0.100", "enp0s31f6", "a", "123456789012345", "wwan*"})
+    CHECK(is_interface_name(good));
+  for (const char* bad : {"", ".", "..", "1234567890123456", "a/b", "a b", "a:b", "a\n"})
+    CHECK_FALSE(is_interface_name(bad));
 }
 
 TEST_CASE("globs") {
@@ -50,10 +55,23 @@ TEST_CASE("globs") {
     bool matches;
   };
   const Case cases[] = {
-      {"docker*", "docker0", true},  {"docker*", "docker", true},   {"docker*", "xdocker0", false}, {"*", "", true},      {"", "", true},
-      {"", "a", false},              {"?", "", false},              {"eth?", "eth1", true},         {"eth?", "eth10", false},
-      {"*a*b*", "xxaxxbxx", true},   {"*a*b", "abab", true},        {"*a*b", "aba", false},         {"a**b", "ab", true},
-      {"*.100", "eth0.100", true},   {"wlan0", "wlan0", true},      {"wlan0", "wlan01", false},     {"[a]", "a", false},
+      {"docker*", "docker0", true},
+      {"docker*", "docker", true},
+      {"docker*", "xdocker0", false},
+      {"*", "", true},
+      {"", "", true},
+      {"", "a", false},
+      {"?", "", false},
+      {"eth?", "eth1", true},
+      {"eth?", "eth10", false},
+      {"*a*b*", "xxaxxbxx", true},
+      {"*a*b", "abab", true},
+      {"*a*b", "aba", false},
+      {"a**b", "ab", true},
+      {"*.100", "eth0.100", true},
+      {"wlan0", "wlan0", true},
+      {"wlan0", "wlan01", false},
+      {"[a]", "a", false},
   };
   for (const Case& c : cases) {
     INFO(c.pattern << " against " << c.text);
@@ -71,7 +89,8 @@ TEST_CASE("durations, rates and bytes") {
   CHECK(parse_duration("5m") == Duration::seconds(300));
   CHECK(parse_duration("24h") == Duration::seconds(86400));
   CHECK(parse_duration("30d") == Duration::seconds(30 * 86400));
-  for (const char* bad : {"", "s", "-1s", "+1s", "1 s", "1x", "1e3s", ".5s", "5.s", "1.2.3s", "999999999999d", "nan", "inf", "0x10"}) {
+  for (const char* bad :
+       {"", "s", "-1s", "+1s", "1 s", "1x", "1e3s", ".5s", "5.s", "1.2.3s", "999999999999d", "nan", "inf", "0x10"}) {
     INFO(bad);
     CHECK_FALSE(parse_duration(bad));
     CHECK_FALSE(parse_rate(bad));
@@ -121,7 +140,7 @@ TEST_CASE("suggestions are near or none") {
 TEST_CASE("text for a terminal has no control characters") {
   CHECK(printable("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
   CHECK(printable("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80") == "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
-  CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");          // CSI in one character
+  CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");  // CSI in one character
   CHECK(printable("\xff\xc3") == "\\xff\\xc3");
   CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // a surrogate
   CHECK(printable("\xc0\x80") == "\\xc0\\x80");           // overlong
@@ -133,8 +152,9 @@ TEST_CASE("dates in UTC") {
   CHECK(format_utc(UnixTime{951782400}) == "2000-02-29T00:00:00Z");
   CHECK(format_utc(UnixTime{-1}) == "1969-12-31T23:59:59Z");
   CHECK(parse_utc("2026-11-22T11:48:03Z") == UnixTime{1795348083});
-  for (const char* bad : {"", "2026-11-22", "2026-11-22T11:48:03", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z",
-                          "2026-11-22 11:48:03Z", "-026-11-22T11:48:03Z", "2026-00-22T11:48:03Z"}) {
+  for (const char* bad :
+       {"", "2026-11-22", "2026-11-22T11:48:03", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z",
+        "2026-11-22 11:48:03Z", "-026-11-22T11:48:03Z", "2026-00-22T11:48:03Z"}) {
     INFO(bad);
     CHECK_FALSE(parse_utc(bad));
   }
@@ -174,7 +194,8 @@ TEST_CASE("endpoints") {
       {"203.0.113.7:65536", "\"203.0.113.7:65536\" has no valid port (1 to 65535)"},
       {"203.0.113.7:", "\"203.0.113.7:\" has no valid port (1 to 65535)"},
       {"203.0.113.7:x", "\"203.0.113.7:x\" has no valid port (1 to 65535)"},
-      {"2001:db8::1:443:x", "\"2001:db8::1:443:x\" is ambiguous: put an IPv6 address in brackets, like [2001:db8::1]:443"},
+      {"2001:db8::1:443:x",
+       "\"2001:db8::1:443:x\" is ambiguous: put an IPv6 address in brackets, like [2001:db8::1]:443"},
       {"[2001:db8::1", "\"[2001:db8::1\" has no \"]\""},
       {"[vpn.example.org]:443", "\"[vpn.example.org]:443\" has no IPv6 address in its brackets"},
       {"[::1]443", "\"[::1]443\" has something other than \":PORT\" after \"]\""},

@@ -1,4 +1,5 @@
-// What a profile must not say: the exact message, with line and column, for each mistake; everything unbuilt refused by name.
+// What a profile must not say: the exact message, with line and column, for each mistake; everything unbuilt refused by
+// name.
 #include "common/config/profile.h"
 #include "tests/unit/config/support.h"
 
@@ -26,13 +27,16 @@ TEST_CASE("mistakes are told with their place and the fix") {
   const Case cases[] = {
       {"[[path]]\nmatch = { interface = \"a\" }\npriority = \"bakcup\"",
        "6:12: priority = \"bakcup\" is not one of auto, always, secondary, backup, never (did you mean \"backup\"?)"},
-      {"[[path]]\nmatch = { interface = \"a\" }\n  priority =   7", "6:16: priority = 7 is not one of auto, always, secondary, backup, never"},
+      {"[[path]]\nmatch = { interface = \"a\" }\n  priority =   7",
+       "6:16: priority = 7 is not one of auto, always, secondary, backup, never"},
       {"[[path]]\npriority = \"backup\"", "4:1: [[path]] has no match; add: match = { interface = \"wlan0\" }"},
       {"[[path]]\nmatch = {}\npriority = \"backup\"", "5:9: match is empty; name an interface, a type or metered"},
       {"[[path]]\nmatch = { interface = \"a b\" }", "5:23: interface = \"a b\" is not an interface name or glob"},
-      {"[[path]]\nmatch = { type = \"wfi\" }", "5:18: type = \"wfi\" is not one of ethernet, wifi, cellular, other (did you mean \"wifi\"?)"},
+      {"[[path]]\nmatch = { type = \"wfi\" }",
+       "5:18: type = \"wfi\" is not one of ethernet, wifi, cellular, other (did you mean \"wifi\"?)"},
       {"[[path]]\nmatch = { metered = \"yes\" }", "5:21: metered = \"yes\" is not one of true, false (without quotes)"},
-      {"[[path]]\nmatch = { iface = \"a\" }", "5:11: unknown key \"iface\" in [path.match]; known are: interface, type, metered"},
+      {"[[path]]\nmatch = { iface = \"a\" }",
+       "5:11: unknown key \"iface\" in [path.match]; known are: interface, type, metered"},
       {"[[path]]\nmatch = \"wlan0\"", "5:9: match is a string, but must be a table: [match]"},
       {"[[path]]\nmatch = { interface = \"a\" }\ngateway = \"home\"", "6:11: gateway = \"home\" is not an IP address"},
       {"[[path]]\nmatch = { interface = \"a\" }\nprioritty = \"backup\"",
@@ -46,23 +50,29 @@ TEST_CASE("mistakes are told with their place and the fix") {
       {"[tunnel]\nmtu = 1400.5", "5:7: mtu = a number with a fraction is not \"auto\" or a number from 1280 to 9000"},
       {"[tunnel]\nmtu = \"big\"", "5:7: mtu = \"big\" is not \"auto\" or a number from 1280 to 9000"},
       {"[tunnel]\ninterface = \"much-too-long-a-name\"",
-       "5:13: interface = \"much-too-long-a-name\" is not an interface name (1 to 15 characters, no \"/\", \":\" or space) and not \"auto\""},
+       "5:13: interface = \"much-too-long-a-name\" is not an interface name (1 to 15 characters, no \"/\", \":\" or "
+       "space) and not \"auto\""},
       {"[tunnel]\ninterface = 7", "5:13: interface = 7 is not a string; write it in quotes"},
-      {"[tunnel]\nroute = \"al\"", "5:9: route = \"al\" is not one of all, none, [\"BLOCK\", ...] (did you mean \"all\"?)"},
+      {"[tunnel]\nroute = \"al\"",
+       "5:9: route = \"al\" is not one of all, none, [\"BLOCK\", ...] (did you mean \"all\"?)"},
       {"[tunnel]\nroute = []", "5:9: route = a list is empty; write \"none\" to route nothing"},
-      {"[tunnel]\nroute = [\"10.0.0.1/8\"]", "5:10: route: \"10.0.0.1/8\" has bits set after its length (did you mean \"10.0.0.0/8\"?)"},
-      {"[tunnel]\nroute = [\"10.0.0.0/33\"]", "5:10: route: \"10.0.0.0/33\" is not an address block like 10.0.0.0/8 or 2001:db8::/32"},
+      {"[tunnel]\nroute = [\"10.0.0.1/8\"]",
+       "5:10: route: \"10.0.0.1/8\" has bits set after its length (did you mean \"10.0.0.0/8\"?)"},
+      {"[tunnel]\nroute = [\"10.0.0.0/33\"]",
+       "5:10: route: \"10.0.0.0/33\" is not an address block like 10.0.0.0/8 or 2001:db8::/32"},
       {"[tunnel]\nroute = [7]", "5:10: route holds 7, but must be a list of address blocks"},
       {"[tunnel]\nbypass = \"10.0.0.0/8\"", "5:10: bypass = \"10.0.0.0/8\" is not a list of address blocks"},
       {"[tunnel]\nlan_access = \"true\"", "5:14: lan_access = \"true\" is not one of true, false (without quotes)"},
       {"[tunnel]\ndns = \"of\"", "5:7: dns = \"of\" is not \"off\", the only value of this version"},
-      {"[bonding]\nscheduler = \"earlyest\"", "5:13: scheduler = \"earlyest\" is not one of auto, earliest, min-rtt (did you mean \"earliest\"?)"},
+      {"[bonding]\nscheduler = \"earlyest\"",
+       "5:13: scheduler = \"earlyest\" is not one of auto, earliest, min-rtt (did you mean \"earliest\"?)"},
       {"[bonding]\nignore = [\"a b\"]", "5:11: ignore: \"a b\" is not an interface name or glob"},
       {"[bonding]\ndiscover = 1", "5:12: discover = 1 is not one of true, false (without quotes)"},
       {"[log]\nlevel = \"loud\"", "5:9: level = \"loud\" is not one of error, warning, notice, info, debug"},
       {"[client]\nprivate_key_file = \"\"", "5:20: private_key_file = \"\" is empty"},
       {"[log\nlevel = \"info\"", "4:5: Error while parsing table header: expected ']', saw '\\n'"},
-      {"[tunnel]\nmtu = 1400\nmtu = 1500", "6:7: Error while parsing key-value pair: cannot redefine existing integer 'mtu'"},
+      {"[tunnel]\nmtu = 1400\nmtu = 1500",
+       "6:7: Error while parsing key-value pair: cannot redefine existing integer 'mtu'"},
       {"[tunnel]\ninterface = \"a", "5:15: Error while parsing string: encountered end-of-file"},
   };
   for (const Case& c : cases) check(minimal_profile(c.toml), c.message);
@@ -74,20 +84,26 @@ TEST_CASE("mistakes are told with their place and the fix") {
 TEST_CASE("mistakes of the server's section") {
   const std::string key_line = "public_key = \"" + kKey + "\"\n";
   check("", "1:1: [server] is missing: a profile needs the server's endpoints and public_key");
-  check("\n\n[tunnel]\nmtu = 1400\n", "1:1: [server] is missing: a profile needs the server's endpoints and public_key");
+  check("\n\n[tunnel]\nmtu = 1400\n",
+        "1:1: [server] is missing: a profile needs the server's endpoints and public_key");
   check("server = 7", "1:10: server is a number, but must be a table: [server]");
   check("[server]\n" + key_line, "1:1: [server] has no endpoints; add: endpoints = [\"ADDRESS:443\"]");
   check("[server]\nendpoints = [\"a:1\"]\n", "1:1: [server] has no public_key; `vpn-server init` prints it");
-  check("[server]\nendpoints = []\n" + key_line, "2:13: endpoints = a list is empty; add the server: endpoints = [\"ADDRESS:443\"]");
-  check("[server]\nendpoints = \"a:1\"\n" + key_line, "2:13: endpoints = \"a:1\" is not a list like [\"203.0.113.7:443\"]");
-  check("[server]\nendpoints = [\"203.0.113.7\"]\n" + key_line, "2:14: endpoints: \"203.0.113.7\" has no port; write HOST:PORT");
-  check("[server]\nendpoints = [\"a:1\", \"b:x\"]\n" + key_line, "2:21: endpoints: \"b:x\" has no valid port (1 to 65535)");
+  check("[server]\nendpoints = []\n" + key_line,
+        "2:13: endpoints = a list is empty; add the server: endpoints = [\"ADDRESS:443\"]");
+  check("[server]\nendpoints = \"a:1\"\n" + key_line,
+        "2:13: endpoints = \"a:1\" is not a list like [\"203.0.113.7:443\"]");
+  check("[server]\nendpoints = [\"203.0.113.7\"]\n" + key_line,
+        "2:14: endpoints: \"203.0.113.7\" has no port; write HOST:PORT");
+  check("[server]\nendpoints = [\"a:1\", \"b:x\"]\n" + key_line,
+        "2:21: endpoints: \"b:x\" has no valid port (1 to 65535)");
   check("[server]\nendpoints = [\"a:1\"]\npublic_key = \"Vq3k\"\n",
         "3:14: public_key = \"Vq3k\" is not a public key (44 characters of base64; `vpn-server init` prints it)");
   check("version = 2\n" + minimal_profile(),
         "1:11: version = 2 is not 1, the only format that this program knows; a newer profile needs a newer Hawser");
-  check("version = \"1\"\n" + minimal_profile(),
-        "1:11: version = \"1\" is not 1, the only format that this program knows; a newer profile needs a newer Hawser");
+  check(
+      "version = \"1\"\n" + minimal_profile(),
+      "1:11: version = \"1\" is not 1, the only format that this program knows; a newer profile needs a newer Hawser");
 }
 
 TEST_CASE("what is documented but not built is refused as such") {
@@ -99,12 +115,18 @@ TEST_CASE("what is documented but not built is refused as such") {
       {"[bonding]\nmode = \"speed\"", "5:8: mode = \"speed\" is not in this version; use \"auto\""},
       {"[bonding]\nmode = \"redundant\"", "5:8: mode = \"redundant\" is not in this version; use \"auto\""},
       {"[bonding]\nmode = \"latency\"", "5:8: mode = \"latency\" is not in this version; use \"auto\""},
-      {"[bonding]\nscheduler = \"blest\"", "5:13: scheduler = \"blest\" is not in this version; choose from auto, earliest, min-rtt"},
-      {"[bonding]\nscheduler = \"ecf\"", "5:13: scheduler = \"ecf\" is not in this version; choose from auto, earliest, min-rtt"},
-      {"[bonding]\nscheduler = \"round-robin\"", "5:13: scheduler = \"round-robin\" is not in this version; choose from auto, earliest, min-rtt"},
-      {"[bonding]\nscheduler = \"queue-length\"", "5:13: scheduler = \"queue-length\" is not in this version; choose from auto, earliest, min-rtt"},
-      {"[bonding]\nscheduler = \"service-time\"", "5:13: scheduler = \"service-time\" is not in this version; choose from auto, earliest, min-rtt"},
-      {"[bonding]\nscheduler = \"redundant\"", "5:13: scheduler = \"redundant\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"blest\"",
+       "5:13: scheduler = \"blest\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"ecf\"",
+       "5:13: scheduler = \"ecf\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"round-robin\"",
+       "5:13: scheduler = \"round-robin\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"queue-length\"",
+       "5:13: scheduler = \"queue-length\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"service-time\"",
+       "5:13: scheduler = \"service-time\" is not in this version; choose from auto, earliest, min-rtt"},
+      {"[bonding]\nscheduler = \"redundant\"",
+       "5:13: scheduler = \"redundant\" is not in this version; choose from auto, earliest, min-rtt"},
       {"[bonding]\nscheduler = \"script:x.lua\"", "5:13: scheduler = \"script:x.lua\" is not in this version"},
       {"[bonding]\ncongestion = \"lia\"", "5:14: congestion = \"lia\" is not in this version; use \"auto\""},
       {"[bonding]\ncongestion = \"olia\"", "5:14: congestion = \"olia\" is not in this version; use \"auto\""},
@@ -112,17 +134,22 @@ TEST_CASE("what is documented but not built is refused as such") {
       {"[bonding]\ncongestion = \"wvegas\"", "5:14: congestion = \"wvegas\" is not in this version; use \"auto\""},
       {"[bonding]\ncongestion = \"cubic\"", "5:14: congestion = \"cubic\" is not in this version; use \"auto\""},
       {"[bonding]\ncongestion = \"reno\"", "5:14: congestion = \"reno\" is not in this version; use \"auto\""},
-      {"[[path]]\nmatch = { interface = \"a\" }\nlimit = { down = \"40M\", up = \"10M\" }", "6:1: limit in [[path]] is not in this version; remove it"},
-      {"[[path]]\nmatch = { interface = \"a\" }\ndata = { monthly = \"20GB\" }", "6:1: data in [[path]] is not in this version; remove it"},
-      {"[[class]]\nmatch = { proto = \"udp\" }\npolicy = \"realtime\"", "4:3: class at the top of the file is not in this version; remove it"},
+      {"[[path]]\nmatch = { interface = \"a\" }\nlimit = { down = \"40M\", up = \"10M\" }",
+       "6:1: limit in [[path]] is not in this version; remove it"},
+      {"[[path]]\nmatch = { interface = \"a\" }\ndata = { monthly = \"20GB\" }",
+       "6:1: data in [[path]] is not in this version; remove it"},
+      {"[[class]]\nmatch = { proto = \"udp\" }\npolicy = \"realtime\"",
+       "4:3: class at the top of the file is not in this version; remove it"},
       {"[advanced]\noffload = [\"udp-gso\"]", "5:11: offload = a list is not in this version; choose from auto, off"},
   };
   for (const Case& c : cases) check(minimal_profile(c.toml), c.message);
 }
 
 TEST_CASE("the earliest of several mistakes is told") {
-  check("[server]\nendpoints = [\"x\"]\npublic_key = \"x\"\n[tunnel]\nmtu = 1\n", "2:14: endpoints: \"x\" has no port; write HOST:PORT");
-  check("[tunnel]\nmtu = 1\n[server]\nendpoints = [\"x\"]\npublic_key = \"x\"\n", "2:7: mtu = 1 is not \"auto\" or a number from 1280 to 9000");
+  check("[server]\nendpoints = [\"x\"]\npublic_key = \"x\"\n[tunnel]\nmtu = 1\n",
+        "2:14: endpoints: \"x\" has no port; write HOST:PORT");
+  check("[tunnel]\nmtu = 1\n[server]\nendpoints = [\"x\"]\npublic_key = \"x\"\n",
+        "2:7: mtu = 1 is not \"auto\" or a number from 1280 to 9000");
 }
 
 TEST_CASE("text from a file cannot paint the terminal") {

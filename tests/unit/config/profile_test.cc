@@ -11,7 +11,9 @@ using wire::PathPriority;
 
 namespace {
 
-Profile read(const std::string& rest) { return must(parse_profile(minimal_profile(rest), "home.toml")); }
+Profile read(const std::string& rest) {
+  return must(parse_profile(minimal_profile(rest), "home.toml"));
+}
 
 }  // namespace
 
@@ -46,7 +48,10 @@ TEST_CASE("every accepted key changes the profile") {
       {"[tunnel]\ninterface = \"vpn7\"", [](P p) { return p.interface == "vpn7"; }},
       {"[tunnel]\nroute = \"none\"", [](P p) { return p.route.kind == RouteChoice::Kind::none; }},
       {"[tunnel]\nroute = [\"10.0.0.0/8\", \"2001:db8::/32\"]",
-       [](P p) { return p.route.kind == RouteChoice::Kind::list && p.route.list.size() == 2 && p.route.list[1].to_string() == "2001:db8::/32"; }},
+       [](P p) {
+         return p.route.kind == RouteChoice::Kind::list && p.route.list.size() == 2 &&
+                p.route.list[1].to_string() == "2001:db8::/32";
+       }},
       {"[tunnel]\nbypass = [\"198.51.100.0/24\", \"192.0.2.1\"]",
        [](P p) { return p.bypass.size() == 2 && p.bypass[1].to_string() == "192.0.2.1/32"; }},
       {"[tunnel]\nlan_access = false", [](P p) { return !p.lan_access; }},
@@ -55,17 +60,24 @@ TEST_CASE("every accepted key changes the profile") {
       {"[bonding]\nscheduler = \"earliest\"", [](P p) { return p.scheduler == wire::SchedulerKind::earliest; }},
       {"[bonding]\nscheduler = \"min-rtt\"", [](P p) { return p.scheduler == wire::SchedulerKind::min_rtt; }},
       {"[bonding]\ndiscover = false", [](P p) { return !p.discover; }},
-      {"[bonding]\nignore = [\"docker*\", \"wlan1\"]", [](P p) { return p.ignore == std::vector<std::string>{"docker*", "wlan1"}; }},
+      {"[bonding]\nignore = [\"docker*\", \"wlan1\"]",
+       [](P p) {
+         return p.ignore == std::vector<std::string>{"docker*", "wlan1"};
+       }},
       {"[bonding]\nignore = []", [](P p) { return p.ignore.empty(); }},
       {"[[path]]\nmatch = { type = \"cellular\" }\npriority = \"secondary\"",
-       [](P p) { return p.paths.size() == 1 && p.paths[0].match.type == "cellular" && p.paths[0].priority == PathPriority::secondary; }},
+       [](P p) {
+         return p.paths.size() == 1 && p.paths[0].match.type == "cellular" &&
+                p.paths[0].priority == PathPriority::secondary;
+       }},
       {"[[path]]\nmatch = { interface = \"wwan*\" }\npriority = \"backup\"",
        [](P p) { return p.paths[0].match.interface == "wwan*" && p.paths[0].priority == PathPriority::backup; }},
       {"[[path]]\nmatch = { metered = true }\npriority = \"never\"",
        [](P p) { return p.paths[0].match.metered == true && p.paths[0].priority == PathPriority::never; }},
       {"[[path]]\nmatch = { metered = false }\npriority = \"always\"",
        [](P p) { return p.paths[0].match.metered == false && p.paths[0].priority == PathPriority::always; }},
-      {"[[path]]\nmatch.interface = \"a\"\npriority = \"auto\"", [](P p) { return p.paths[0].priority == PathPriority::automatic; }},
+      {"[[path]]\nmatch.interface = \"a\"\npriority = \"auto\"",
+       [](P p) { return p.paths[0].priority == PathPriority::automatic; }},
       {"[[path]]\nmatch = { interface = \"eth1\" }\ngateway = \"192.168.8.1\"",
        [](P p) { return p.paths[0].gateway->to_string() == "192.168.8.1" && !p.paths[0].priority; }},
       {"[log]\nlevel = \"debug\"", [](P p) { return p.log_level == "debug"; }},
@@ -78,16 +90,20 @@ TEST_CASE("every accepted key changes the profile") {
     CHECK(c.holds(p));
     CHECK_FALSE(p == plain);
   }
-  const Profile two = must(parse_profile("[server]\nendpoints = [\"203.0.113.7:443\", \"[2a03::7]:1\", \"a.example:2\"]\npublic_key = \"" + kKey + "\"", "x"));
+  const Profile two = must(parse_profile(
+      "[server]\nendpoints = [\"203.0.113.7:443\", \"[2a03::7]:1\", \"a.example:2\"]\npublic_key = \"" + kKey + "\"",
+      "x"));
   CHECK(two.endpoints.size() == 3);
 }
 
 TEST_CASE("the documented defaults may be written out") {
   const Profile plain = read("");
-  for (const char* toml : {"[tunnel]\ndns = \"off\"", "[tunnel]\nkill_switch = \"off\"", "[tunnel]\nmtu = \"auto\"", "[tunnel]\nroute = \"all\"",
-                           "[tunnel]\nlan_access = true", "[tunnel]\ninterface = \"auto\"", "[bonding]\nmode = \"auto\"", "[bonding]\nscheduler = \"auto\"",
-                           "[bonding]\ncongestion = \"auto\"", "[bonding]\ndiscover = true", "[advanced]\noffload = \"auto\"", "[advanced]\noffload = \"off\"",
-                           "[log]\nlevel = \"info\"", "[client]\nprivate_key_file = \"keys/home.key\""}) {
+  for (const char* toml :
+       {"[tunnel]\ndns = \"off\"", "[tunnel]\nkill_switch = \"off\"", "[tunnel]\nmtu = \"auto\"",
+        "[tunnel]\nroute = \"all\"", "[tunnel]\nlan_access = true", "[tunnel]\ninterface = \"auto\"",
+        "[bonding]\nmode = \"auto\"", "[bonding]\nscheduler = \"auto\"", "[bonding]\ncongestion = \"auto\"",
+        "[bonding]\ndiscover = true", "[advanced]\noffload = \"auto\"", "[advanced]\noffload = \"off\"",
+        "[log]\nlevel = \"info\"", "[client]\nprivate_key_file = \"keys/home.key\""}) {
     INFO(toml);
     CHECK(read(toml) == plain);
   }
@@ -98,9 +114,12 @@ TEST_CASE("what is rendered reads back the same") {
   Profile p = read("");
   CHECK(must(parse_profile(render(p), "home.toml")) == p);
   p = read(
-      "[client]\nprivate_key_file = \"k\"\n[tunnel]\ninterface = \"vpn7\"\nroute = [\"10.0.0.0/8\"]\nbypass = [\"192.0.2.1\"]\nlan_access = false\n"
-      "mtu = 1400\n[bonding]\nscheduler = \"min-rtt\"\ndiscover = false\nignore = [\"a*\"]\n[[path]]\nmatch = { interface = \"w*\", type = \"wifi\", "
-      "metered = false }\npriority = \"backup\"\n[[path]]\nmatch = { type = \"other\" }\ngateway = \"fe80::1\"\n[log]\nlevel = \"debug\"");
+      "[client]\nprivate_key_file = \"k\"\n[tunnel]\ninterface = \"vpn7\"\nroute = [\"10.0.0.0/8\"]\nbypass = "
+      "[\"192.0.2.1\"]\nlan_access = false\n"
+      "mtu = 1400\n[bonding]\nscheduler = \"min-rtt\"\ndiscover = false\nignore = [\"a*\"]\n[[path]]\nmatch = { "
+      "interface = \"w*\", type = \"wifi\", "
+      "metered = false }\npriority = \"backup\"\n[[path]]\nmatch = { type = \"other\" }\ngateway = "
+      "\"fe80::1\"\n[log]\nlevel = \"debug\"");
   CHECK(must(parse_profile(render(p), "home.toml")) == p);
   p.route = {RouteChoice::Kind::none, {}};
   p.ignore.clear();
@@ -123,7 +142,8 @@ TEST_CASE("hostile text in values stays text") {
   // Not UTF-8: replaced, and the file still reads.
   Profile p = read("");
   p.private_key_file = "a\xff\xc3z\xed\xa0\x80";
-  CHECK(must(parse_profile(render(p), "home.toml")).private_key_file == "a\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  CHECK(must(parse_profile(render(p), "home.toml")).private_key_file ==
+        "a\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 TEST_CASE("the most specific entry decides, key by key") {
@@ -159,9 +179,12 @@ priority = "backup"
     bool named;
   };
   const Case cases[] = {
-      {"eth0", "ethernet", false, PathPriority::automatic, "", false},    {"eth0", "ethernet", true, PathPriority::never, "", false},
-      {"ppp0", "cellular", true, PathPriority::secondary, "10.0.0.1", false}, {"wlan0", "wifi", false, PathPriority::always, "", true},
-      {"wwan1", "cellular", true, PathPriority::backup, "10.0.0.1", true},    {"wwan0", "cellular", true, PathPriority::backup, "10.0.0.2", true},
+      {"eth0", "ethernet", false, PathPriority::automatic, "", false},
+      {"eth0", "ethernet", true, PathPriority::never, "", false},
+      {"ppp0", "cellular", true, PathPriority::secondary, "10.0.0.1", false},
+      {"wlan0", "wifi", false, PathPriority::always, "", true},
+      {"wwan1", "cellular", true, PathPriority::backup, "10.0.0.1", true},
+      {"wwan0", "cellular", true, PathPriority::backup, "10.0.0.2", true},
       {"eth9", "wifi", true, PathPriority::backup, "", false},
   };
   for (const Case& c : cases) {
@@ -174,7 +197,9 @@ priority = "backup"
 }
 
 TEST_CASE("ignored by name unless an entry names it") {
-  const Profile p = read("[[path]]\nmatch = { interface = \"veth7\" }\npriority = \"auto\"\n[[path]]\nmatch = { type = \"other\" }\npriority = \"auto\"");
+  const Profile p = read(
+      "[[path]]\nmatch = { interface = \"veth7\" }\npriority = \"auto\"\n[[path]]\nmatch = { type = \"other\" "
+      "}\npriority = \"auto\"");
   CHECK(is_ignored(p, "docker0"));
   CHECK(is_ignored(p, "veth8"));
   CHECK_FALSE(is_ignored(p, "veth7"));
@@ -183,7 +208,8 @@ TEST_CASE("ignored by name unless an entry names it") {
 }
 
 TEST_CASE("words for values are those that are read") {
-  for (auto v : {PathPriority::automatic, PathPriority::always, PathPriority::secondary, PathPriority::backup, PathPriority::never}) {
+  for (auto v : {PathPriority::automatic, PathPriority::always, PathPriority::secondary, PathPriority::backup,
+                 PathPriority::never}) {
     CHECK(must(parse_path_setting("a.priority", to_text(v))).priority == v);
   }
   CHECK(to_text(wire::SchedulerKind::service_time) == "service-time");

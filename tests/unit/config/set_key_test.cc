@@ -8,7 +8,9 @@ using wire::PathPriority;
 
 namespace {
 
-std::string set(const std::string& text, const char* key, const char* value) { return must(set_key(text, "home.toml", key, value)); }
+std::string set(const std::string& text, const char* key, const char* value) {
+  return must(set_key(text, "home.toml", key, value));
+}
 
 PathPriority priority_of(const std::string& text, const char* interface) {
   return path_settings(must(parse_profile(text, "home.toml")), interface, "other", false).priority;
@@ -18,7 +20,8 @@ PathPriority priority_of(const std::string& text, const char* interface) {
 
 TEST_CASE("an existing value is replaced where it stands") {
   const std::string text = minimal_profile(
-      "# my links\n\n[[path]]            # the modem\nmatch = { interface = \"wwan0\" }   # exactly this\npriority = \"backup\"   # cheap, but slow\n\n[log]\nlevel = \"debug\" # x\n");
+      "# my links\n\n[[path]]            # the modem\nmatch = { interface = \"wwan0\" }   # exactly this\npriority = "
+      "\"backup\"   # cheap, but slow\n\n[log]\nlevel = \"debug\" # x\n");
   const std::string edited = set(text, "wwan0.priority", "always");
   std::string expected = text;
   expected.replace(expected.find("\"backup\""), 8, "\"always\"");
@@ -27,32 +30,43 @@ TEST_CASE("an existing value is replaced where it stands") {
 }
 
 TEST_CASE("a new key goes below the match of its entry") {
-  const std::string text = minimal_profile("  [[path]]\n  match = { interface = \"wwan0\" } # modem\n  priority = \"backup\"\n[log]\nlevel = \"debug\"\n");
+  const std::string text = minimal_profile(
+      "  [[path]]\n  match = { interface = \"wwan0\" } # modem\n  priority = \"backup\"\n[log]\nlevel = \"debug\"\n");
   CHECK(set(text, "wwan0.gateway", "192.168.8.1") ==
-        minimal_profile("  [[path]]\n  match = { interface = \"wwan0\" } # modem\n  gateway = \"192.168.8.1\"\n  priority = \"backup\"\n[log]\nlevel = \"debug\"\n"));
+        minimal_profile("  [[path]]\n  match = { interface = \"wwan0\" } # modem\n  gateway = \"192.168.8.1\"\n  "
+                        "priority = \"backup\"\n[log]\nlevel = \"debug\"\n"));
   // A match in dotted or table form: below the header.
   const std::string dotted = minimal_profile("[[path]]\nmatch.interface = \"wwan0\"\n");
-  CHECK(set(dotted, "wwan0.priority", "never") == minimal_profile("[[path]]\npriority = \"never\"\nmatch.interface = \"wwan0\"\n"));
+  CHECK(set(dotted, "wwan0.priority", "never") ==
+        minimal_profile("[[path]]\npriority = \"never\"\nmatch.interface = \"wwan0\"\n"));
   const std::string sub = minimal_profile("[[path]]\n[path.match]\ninterface = \"wwan0\"\n");
-  CHECK(set(sub, "wwan0.priority", "never") == minimal_profile("[[path]]\npriority = \"never\"\n[path.match]\ninterface = \"wwan0\"\n"));
+  CHECK(set(sub, "wwan0.priority", "never") ==
+        minimal_profile("[[path]]\npriority = \"never\"\n[path.match]\ninterface = \"wwan0\"\n"));
 }
 
 TEST_CASE("an interface without an entry of its own gets one at the end") {
-  const std::string text = minimal_profile("[[path]]\nmatch = { interface = \"wwan*\" }\npriority = \"backup\"\n[[path]]\nmatch = { interface = \"wwan0\", metered = true }\n");
+  const std::string text = minimal_profile(
+      "[[path]]\nmatch = { interface = \"wwan*\" }\npriority = \"backup\"\n[[path]]\nmatch = { interface = \"wwan0\", "
+      "metered = true }\n");
   const std::string edited = set(text, "wwan0.priority", "always");
   CHECK(edited == text + "\n[[path]]\nmatch = { interface = \"wwan0\" }\npriority = \"always\"\n");
   CHECK(priority_of(edited, "wwan0") == PathPriority::always);
   CHECK(priority_of(edited, "wwan1") == PathPriority::backup);
   // No line feed at the end.
   const std::string bare = minimal_profile("[log]\nlevel = \"info\" # end");
-  CHECK(set(bare, "eth0.priority", "never") == bare + "\n\n[[path]]\nmatch = { interface = \"eth0\" }\npriority = \"never\"\n");
+  CHECK(set(bare, "eth0.priority", "never") ==
+        bare + "\n\n[[path]]\nmatch = { interface = \"eth0\" }\npriority = \"never\"\n");
 }
 
 TEST_CASE("line ends and characters of more than one byte are respected") {
-  const std::string text = minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\npriority = \"backup\" # \xe2\x82\xac\r\n");
-  CHECK(set(text, "w\xc3\xa4n.priority", "never") == minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\npriority = \"never\" # \xe2\x82\xac\r\n"));
+  const std::string text =
+      minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\npriority = \"backup\" # \xe2\x82\xac\r\n");
+  CHECK(
+      set(text, "w\xc3\xa4n.priority", "never") ==
+      minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\npriority = \"never\" # \xe2\x82\xac\r\n"));
   CHECK(set(text, "w\xc3\xa4n.gateway", "10.0.0.1") ==
-        minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\ngateway = \"10.0.0.1\"\r\npriority = \"backup\" # \xe2\x82\xac\r\n"));
+        minimal_profile("[[path]]\r\nmatch = { interface = \"w\xc3\xa4n\" }\r\ngateway = \"10.0.0.1\"\r\npriority = "
+                        "\"backup\" # \xe2\x82\xac\r\n"));
   const std::string appended = set(text, "eth0.priority", "never");
   CHECK(appended == text + "\r\n[[path]]\r\nmatch = { interface = \"eth0\" }\r\npriority = \"never\"\r\n");
 }
@@ -64,9 +78,11 @@ TEST_CASE("an interface's name may have dots") {
 }
 
 TEST_CASE("setting in memory and in the file are the same") {
-  const char* texts[] = {"", "[[path]]\nmatch = { interface = \"a\" }\n", "[[path]]\nmatch = { interface = \"a\" }\ngateway = \"10.0.0.1\"\n[[path]]\nmatch = { interface = \"a\" }\npriority = \"never\"\n"};
-  for (const char* rest : texts) {
-    for (const auto& [key, value] : {std::pair{"a.priority", "always"}, std::pair{"a.gateway", "10.0.0.9"}, std::pair{"b.priority", "auto"}}) {
+  const std::string entry = "[[path]]\nmatch = { interface = \"a\" }\n";
+  const std::string texts[] = {"", entry, entry + "gateway = \"10.0.0.1\"\n" + entry + "priority = \"never\"\n"};
+  for (const std::string& rest : texts) {
+    for (const auto& [key, value] :
+         {std::pair{"a.priority", "always"}, std::pair{"a.gateway", "10.0.0.9"}, std::pair{"b.priority", "auto"}}) {
       INFO(rest << key);
       Profile profile = must(parse_profile(minimal_profile(rest), "home.toml"));
       apply(profile, must(parse_path_setting(key, value)));
@@ -80,12 +96,15 @@ TEST_CASE("what cannot be set is refused with the reason") {
     const char *key, *value, *message;
   };
   const Case cases[] = {
-      {"wwan0.priority", "bakcup", "wwan0.priority = \"bakcup\" is not one of auto, always, secondary, backup, never (did you mean \"backup\"?)"},
+      {"wwan0.priority", "bakcup",
+       "wwan0.priority = \"bakcup\" is not one of auto, always, secondary, backup, never (did you mean \"backup\"?)"},
       {"wwan0.gateway", "home", "wwan0.gateway = \"home\" is not an IP address"},
-      {"wwan0.prio", "backup", "--set wwan0.prio: unknown key \"prio\"; known are priority, gateway (did you mean \"priority\"?)"},
+      {"wwan0.prio", "backup",
+       "--set wwan0.prio: unknown key \"prio\"; known are priority, gateway (did you mean \"priority\"?)"},
       {"wwan0.limit", "4M", "--set wwan0.limit: limit and data are not in this version"},
       {"wwan0.limit.down", "4M", "--set wwan0.limit.down: limit and data are not in this version"},
-      {"priority", "backup", "--set priority: no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS"},
+      {"priority", "backup",
+       "--set priority: no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS"},
       {"wwan*.priority", "backup", "--set wwan*.priority: \"wwan*\" is not the name of one interface"},
       {".priority", "backup", "--set .priority: \"\" is not the name of one interface"},
       {"a b.priority", "backup", "--set a b.priority: \"a b\" is not the name of one interface"},
@@ -101,12 +120,15 @@ TEST_CASE("what cannot be set is refused with the reason") {
   // A broken file is told as such, not edited.
   CHECK_FALSE(set_key("[server\n", "home.toml", "a.priority", "backup"));
   // Paths as an inline list cannot take another [[path]].
-  const std::string inline_list = "path = [{ match = { interface = \"a\" }, priority = \"never\" }]\n" + minimal_profile();
-  CHECK(set(inline_list, "a.priority", "backup") == "path = [{ match = { interface = \"a\" }, priority = \"backup\" }]\n" + minimal_profile());
+  const std::string inline_list =
+      "path = [{ match = { interface = \"a\" }, priority = \"never\" }]\n" + minimal_profile();
+  CHECK(set(inline_list, "a.priority", "backup") ==
+        "path = [{ match = { interface = \"a\" }, priority = \"backup\" }]\n" + minimal_profile());
   const auto refused = set_key(inline_list, "home.toml", "b.priority", "backup");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message ==
-        "home.toml: cannot be edited without losing its form; add by hand below a [[path]] with match = { interface = \"b\" } the line: priority = \"backup\"");
+        "home.toml: cannot be edited without losing its form; add by hand below a [[path]] with match = { interface = "
+        "\"b\" } the line: priority = \"backup\"");
 }
 
 TEST_CASE("a name with a quote in it is escaped") {

@@ -24,8 +24,27 @@ T must(Result<T> result) {
 
 // Text that wants to break out of its quotes: the classics, and then anything.
 inline std::string hostile_text(std::mt19937_64& random) {
-  static const std::string kPieces[] = {"\"", "\\", "\n", "\r\n", "\t", std::string(1, '\0'), "\x1b[31m", "'''", "\"\"\"", "#", "]", "[[path]]",
-                                        "\nkill_switch = \"off\"", "\\u0000", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\x7f", "\xc2\x85", "a", "="};
+  static const std::string kPieces[] = {"\"",
+                                        "\\",
+                                        "\n",
+                                        "\r\n",
+                                        "\t",
+                                        std::string(1, '\0'),
+                                        "\x1b[31m",
+                                        "'''",
+                                        "\"\"\"",
+                                        "#",
+                                        "]",
+                                        "[[path]]",
+                                        "\nkill_switch = \"off\"",
+                                        "\\u0000",
+                                        "\xc3\xa4",
+                                        "\xe2\x82\xac",
+                                        "\xf0\x9f\x98\x80",
+                                        "\x7f",
+                                        "\xc2\x85",
+                                        "a",
+                                        "="};
   std::string out;
   for (auto n = random() % 8 + 1; n > 0; --n) out += kPieces[random() % std::size(kPieces)];
   return out;

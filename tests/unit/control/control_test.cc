@@ -13,7 +13,8 @@ using Json = nlohmann::json;
 namespace {
 
 // The example of hawser.status/1 in the command reference, to the letter.
-constexpr const char* kDocumented = R"({"schema":"hawser.status/1","profile":"home","state":"connected","since":"2026-11-22T11:48:03Z",
+constexpr const char* kDocumented =
+    R"({"schema":"hawser.status/1","profile":"home","state":"connected","since":"2026-11-22T11:48:03Z",
  "server":{"endpoint":"203.0.113.7:443","public_key":"Vq3k..."},
  "tunnel":{"interface":"hawser0","addresses":["10.9.0.2/32","fd3a:71c2:9e04::2/128"],"mtu":1432,"routes":["0.0.0.0/0","::/0"],"dns":{"servers":["9.9.9.9"],"via":"systemd-resolved"}},
  "rate":{"rx_bps":143200000,"tx_bps":27400000},"rtt_ms":29.1,"loss":0.0004,"cipher":"aes-256-gcm","scheduler":"earliest","congestion":"auto",
@@ -41,7 +42,8 @@ void check_contains(const Json& expected, const Json& actual, const std::string&
     }
   } else if (expected.is_array()) {
     REQUIRE(actual.size() == expected.size());
-    for (size_t i = 0; i < expected.size(); ++i) check_contains(expected[i], actual[i], where + "[" + std::to_string(i) + "]");
+    for (size_t i = 0; i < expected.size(); ++i)
+      check_contains(expected[i], actual[i], where + "[" + std::to_string(i) + "]");
   } else {
     CHECK(expected == actual);
   }
@@ -104,9 +106,19 @@ TEST_CASE("a reader of status ignores what it does not know and refuses what it 
   json["new_field"] = {{"a", 1}};
   json["paths"][0]["another"] = true;
   CHECK(must(parse_status(json.dump())) == must(parse_status(kDocumented)));
-  const char* bad[] = {"", "{", "[]", "null", "{}", R"({"schema":"hawser.status/2"})", R"({"schema":"hawser.server-status/1"})", R"({"schema":7})",
-                       R"({"schema":"hawser.status/1","state":7})", R"({"schema":"hawser.status/1","paths":{}})",
-                       R"({"schema":"hawser.status/1","paths":[7]})", R"({"schema":"hawser.status/1","tunnel":7})", R"({"schema":"hawser.status/1","drops":{"auth":"x"}})",
+  const char* bad[] = {"",
+                       "{",
+                       "[]",
+                       "null",
+                       "{}",
+                       R"({"schema":"hawser.status/2"})",
+                       R"({"schema":"hawser.server-status/1"})",
+                       R"({"schema":7})",
+                       R"({"schema":"hawser.status/1","state":7})",
+                       R"({"schema":"hawser.status/1","paths":{}})",
+                       R"({"schema":"hawser.status/1","paths":[7]})",
+                       R"({"schema":"hawser.status/1","tunnel":7})",
+                       R"({"schema":"hawser.status/1","drops":{"auth":"x"}})",
                        R"({"schema":"hawser.status/1","tunnel":{"addresses":[1]}})"};
   for (const char* text : bad) {
     INFO(text);
@@ -201,7 +213,8 @@ TEST_CASE("anything else on the control socket is refused with the reason") {
     CHECK(parsed.error().code == ExitCode::usage);
     CHECK(parsed.error().message == std::string("control request refused: ") + reason);
   }
-  for (const std::string& text : {std::string(), std::string("{"), std::string("\0", 1), std::string(4000, '['), std::string(4000, '{'), std::string("\xff\xff")}) {
+  for (const std::string& text : {std::string(), std::string("{"), std::string("\0", 1), std::string(4000, '['),
+                                  std::string(4000, '{'), std::string("\xff\xff")}) {
     CHECK_FALSE(parse_request(text));
   }
 }
@@ -217,7 +230,8 @@ TEST_CASE("replies carry a status, an error with its exit code, or nothing") {
   CHECK(refused.error().message == "only root \"may\"");
   CHECK(parse_reply(R"({"ok":false,"code":77,"error":"x"})").error().code == ExitCode::unexpected);
   CHECK(parse_reply(R"({"ok":false,"code":0,"error":"x"})").error().code == ExitCode::unexpected);
-  for (const char* bad : {"", "{", "{}", "[]", R"({"ok":1})", R"({"ok":false,"code":"x"})", R"({"ok":false,"error":7})"}) {
+  for (const char* bad :
+       {"", "{", "{}", "[]", R"({"ok":1})", R"({"ok":false,"code":"x"})", R"({"ok":false,"error":7})"}) {
     INFO(bad);
     const auto parsed = parse_reply(bad);
     REQUIRE_FALSE(parsed);
@@ -252,7 +266,8 @@ TEST_CASE("colours change nothing but colours") {
   const StatusReport report = two_paths();
   std::string coloured = status_table(report, UnixTime{1795348083}, {true});
   CHECK(coloured.find('\x1b') != std::string::npos);
-  for (size_t at; (at = coloured.find('\x1b')) != std::string::npos;) coloured.erase(at, coloured.find('m', at) - at + 1);
+  for (size_t at; (at = coloured.find('\x1b')) != std::string::npos;)
+    coloured.erase(at, coloured.find('m', at) - at + 1);
   CHECK(coloured == status_table(report, UnixTime{1795348083}, {}));
 }
 
@@ -272,7 +287,8 @@ TEST_CASE("no text from a report reaches the terminal raw") {
   server.users[0].addresses = {"\x1b"};
   server.users[0].paths = report.paths;
   server.users[0].paths[0].remote = "\x1b";
-  for (const std::string& text : {status_table(report, {}, {}), connected_summary(report, {}, {}), server_status_table(server, {}, {})}) {
+  for (const std::string& text :
+       {status_table(report, {}, {}), connected_summary(report, {}, {}), server_status_table(server, {}, {})}) {
     for (char c : text) REQUIRE((c == '\n' || static_cast<uint8_t>(c) >= 0x20));
   }
 }
@@ -285,17 +301,20 @@ TEST_CASE("the lines of vpn-up") {
   dead.state = "unavailable";
   dead.reason = "no-route";
   report.paths.push_back(dead);
-  report.health = {{"no-route", "eth1", "low", "no route to the server: eth1 has no default gateway", "DHCP, or: vpn-up home --set eth1.gateway=ADDRESS --save"}};
+  report.health = {{"no-route", "eth1", "low", "no route to the server: eth1 has no default gateway",
+                    "DHCP, or: vpn-up home --set eth1.gateway=ADDRESS --save"}};
   CHECK(connected_summary(report, Duration::millis(310), {}) ==
         "home: connected in 0.31 s to 203.0.113.7 as 10.9.0.2 (IPv4+IPv6, all traffic, DNS via systemd-resolved)\n"
         "  wlan0  wifi      28 ms   in use\n"
         "  wwan0  cellular  51 ms   in use (metered)\n"
-        "  eth1   ethernet      -   no route to the server: eth1 has no default gateway. Fix: DHCP, or: vpn-up home --set eth1.gateway=ADDRESS --save\n");
+        "  eth1   ethernet      -   no route to the server: eth1 has no default gateway. Fix: DHCP, or: vpn-up home "
+        "--set eth1.gateway=ADDRESS --save\n");
   report.tunnel.dns_via.reset();
   report.tunnel.routes = {"10.0.0.0/8", "192.0.2.0/24"};
   report.tunnel.addresses = {"fd00::2/128"};
   report.paths.clear();
-  CHECK(connected_summary(report, Duration::millis(310), {}) == "home: connected in 0.31 s to 203.0.113.7 as fd00::2 (IPv6, 2 routes, DNS untouched)\n");
+  CHECK(connected_summary(report, Duration::millis(310), {}) ==
+        "home: connected in 0.31 s to 203.0.113.7 as fd00::2 (IPv6, 2 routes, DNS untouched)\n");
 }
 
 TEST_CASE("the table of vpn-server status") {

@@ -1,4 +1,5 @@
-// The registry: a user's life from invite to removal, invites that are used once, addresses for life, two programs at once.
+// The registry: a user's life from invite to removal, invites that are used once, addresses for life, two programs at
+// once.
 #include "server/registry.h"
 
 #include <sqlite3.h>
@@ -68,9 +69,15 @@ UserRecord enrolled(Registry& r, const char* name, uint8_t n) {
   return *e.user;
 }
 
-EnrolmentOutcome enrol(Registry& r, uint8_t t, uint8_t k, UnixTime now = kNow) { return must(r.commit_enrolment(token(t).id, key(k), now)).outcome; }
-KeyState state_of(Registry& r, uint8_t k, UnixTime now = kNow) { return must(r.lookup_by_key(key(k), now)).state; }
-TokenState token_state(Registry& r, uint8_t t, UnixTime now = kNow) { return must(r.lookup_token(token(t).id, now)).state; }
+EnrolmentOutcome enrol(Registry& r, uint8_t t, uint8_t k, UnixTime now = kNow) {
+  return must(r.commit_enrolment(token(t).id, key(k), now)).outcome;
+}
+KeyState state_of(Registry& r, uint8_t k, UnixTime now = kNow) {
+  return must(r.lookup_by_key(key(k), now)).state;
+}
+TokenState token_state(Registry& r, uint8_t t, UnixTime now = kNow) {
+  return must(r.lookup_token(token(t).id, now)).state;
+}
 
 // Runs SQL behind the registry's back and gives the first value of the first row.
 std::string sql(const std::string& file, const char* text) {
@@ -314,7 +321,8 @@ TEST_CASE("allow_key knows a user without an invite") {
   const auto other_name = r.allow_key("phone", key(1), kNow);
   REQUIRE_FALSE(other_name);
   CHECK(other_name.error().code == ExitCode::conflict);
-  CHECK(other_name.error().message == "this public key is already user \"laptop\"; one user is one device with one key");
+  CHECK(other_name.error().message ==
+        "this public key is already user \"laptop\"; one user is one device with one key");
   CHECK(must(r.list(true, kNow)).size() == 1);
   CHECK_FALSE(r.allow_key("server", key(3), kNow));
 
@@ -328,10 +336,12 @@ TEST_CASE("allow_key knows a user without an invite") {
 TEST_CASE("a name that nobody has is told with one that is near") {
   Registry r = in_memory();
   enrolled(r, "laptop", 1);
-  for (const auto& result : {r.show("laptpo", kNow), r.disable("laptpo", kNow), r.enable("laptpo", kNow), r.remove("laptpo", kNow)}) {
+  for (const auto& result :
+       {r.show("laptpo", kNow), r.disable("laptpo", kNow), r.enable("laptpo", kNow), r.remove("laptpo", kNow)}) {
     REQUIRE_FALSE(result);
     CHECK(result.error().code == ExitCode::configuration);
-    CHECK(result.error().message == "no user \"laptpo\" (did you mean \"laptop\"?); `vpn-server user list` shows them all");
+    CHECK(result.error().message ==
+          "no user \"laptpo\" (did you mean \"laptop\"?); `vpn-server user list` shows them all");
   }
   CHECK_FALSE(r.show("'; DROP TABLE users; --", kNow));
   CHECK(must(r.list(false, kNow)).size() == 1);
@@ -363,7 +373,9 @@ TEST_CASE("every user has addresses of his own until the pool is full; then the 
   const auto full = r.create_invite("f", token(9), kNow + kDay, kNow);
   REQUIRE_FALSE(full);
   CHECK(full.error().code == ExitCode::configuration);
-  CHECK(full.error().message == "the address pool is full: [network] in server.toml has room for 5 users; remove users, or give ipv4 and ipv6 larger blocks");
+  CHECK(full.error().message ==
+        "the address pool is full: [network] in server.toml has room for 5 users; remove users, or give ipv4 and ipv6 "
+        "larger blocks");
   CHECK(must(r.list(true, kNow)).size() == 5);
   const IpAddress of_d = must(r.show("d", kNow)).inner_v4;
   must(r.remove("d", kNow + 1));
@@ -487,7 +499,8 @@ TEST_CASE("two programs work on one registry") {
       auto r = Registry::open(file, pools());
       if (!r) return false;
       for (int i = 0; i < kEach; ++i) {
-        if (!r->create_invite(prefix + std::to_string(i), token(static_cast<uint8_t>(first + i)), kNow + kDay, kNow)) return false;
+        if (!r->create_invite(prefix + std::to_string(i), token(static_cast<uint8_t>(first + i)), kNow + kDay, kNow))
+          return false;
       }
       return true;
     });
@@ -523,7 +536,9 @@ TEST_CASE("of two devices that use one invite at once, one wins") {
     for (uint8_t i = 0; i < 2; ++i) {
       children[i] = in_child([&, i] {
         auto mine = Registry::open(file, pools());
-        const auto e = mine ? mine->commit_enrolment(token(round).id, key(static_cast<uint8_t>(100 + 2 * round + i)), kNow) : Result<Enrolment>(Error{});
+        const auto e =
+            mine ? mine->commit_enrolment(token(round).id, key(static_cast<uint8_t>(100 + 2 * round + i)), kNow)
+                 : Result<Enrolment>(Error{});
         return e && e->outcome == EnrolmentOutcome::enrolled;
       });
     }
@@ -540,7 +555,8 @@ TEST_CASE("a program that dies in a transaction leaves nothing half done") {
   const pid_t pid = in_child([&] {
     sqlite3* db = nullptr;
     sqlite3_open(file.c_str(), &db);
-    sqlite3_exec(db, "BEGIN IMMEDIATE; INSERT INTO users(name, slot, state, created) VALUES('half', 2, 'active', 1)", nullptr, nullptr, nullptr);
+    sqlite3_exec(db, "BEGIN IMMEDIATE; INSERT INTO users(name, slot, state, created) VALUES('half', 2, 'active', 1)",
+                 nullptr, nullptr, nullptr);
     kill(getpid(), SIGKILL);
     return false;
   });

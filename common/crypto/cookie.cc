@@ -25,8 +25,8 @@ void CookieIssuer::rotate(Time now) {
   if (age < kCookieSecretLifetime) return;
   if (age < kCookieSecretLifetime * 2) {
     previous_ = std::move(current_);
-    drawn_ +=
-        kCookieSecretLifetime;  // by the clock of the secrets, not of the askers: no cookie outlives two lifetimes
+    // By the clock of the secrets, not of the askers: no cookie outlives two lifetimes.
+    drawn_ += kCookieSecretLifetime;
   } else {
     previous_ = generate_secret_key(rng_);
     drawn_ = now;

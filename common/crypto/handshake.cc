@@ -165,8 +165,7 @@ Checked<Initiator::Completed> Initiator::consume_response(ByteSpan datagram, con
   std::vector<uint8_t> plain(view->noise.size() - kNoiseMessage2Keys - kNoiseTag);
   bool without_psk = false;
   if (!noise_.read_message2(view->noise, psk_, plain)) {
-    // Perhaps a refusal by a registry that has wiped the psk. On a copy: it must not end the wait for an answer with
-    // it.
+    // Perhaps a refusal by a registry that has wiped the psk. On a copy: the wait for an answer with it goes on.
     const SecretKey zero;
     without_psk = !psk_.equals(zero) && noise_.clone().read_message2(view->noise, zero, plain);
     if (!without_psk) return HandshakeReject::not_authentic;

@@ -78,6 +78,13 @@ class PacketPool {
 
   size_t buffer_size() const { return buffer_size_; }
   size_t in_use() const { return in_use_; }
+  // Other memory that grows with traffic counts against the same bound: false when there is no room for `bytes` more.
+  bool charge(size_t bytes) {
+    if (charged_ + bytes > max_chunks_ * kPerChunk * stride_ / 4) return false;
+    charged_ += bytes;
+    return true;
+  }
+  void refund(size_t bytes) { charged_ -= bytes; }
   size_t allocated_bytes() const { return chunks_.size() * kPerChunk * stride_; }
 
  private:
@@ -91,6 +98,7 @@ class PacketPool {
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   detail::PacketBuffer* free_ = nullptr;
   size_t in_use_ = 0;
+  size_t charged_ = 0;
 };
 
 inline void Packet::release() {

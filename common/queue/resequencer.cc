@@ -26,12 +26,21 @@ Resequencer::Lane& Resequencer::lane_at(LaneId id) {
   return (*block)[id.value % kLanesPerBlock];
 }
 
-Resequencer::Disorder& Resequencer::disorder_of(LaneId id, Lane& lane) {
+Resequencer::Disorder& Resequencer::disorder_of(Lane& lane) {
   if (!lane.disorder) {
     lane.disorder = std::make_unique<Disorder>();
-    disordered_.push_back(id.value);
+    ++disorders_;
   }
   return *lane.disorder;
+}
+
+// The gap at `next` is waited for since then. The deadline is a lower bound: coming early finds nothing due.
+void Resequencer::wait_from(LaneId id, Disorder& d, Time since) {
+  d.waiting_since = since;
+  deadline_ = std::min(deadline_, since + wait_);
+  if (d.listed) return;
+  d.listed = true;
+  waiting_.push_back(id.value);
 }
 
 bool Resequencer::grow_ring(Disorder& d, uint64_t next, uint64_t span) {
@@ -39,7 +48,7 @@ bool Resequencer::grow_ring(Disorder& d, uint64_t next, uint64_t span) {
   size_t size = std::max<size_t>(64, d.ring.size());
   while (size < span) size *= 2;
   const size_t more = (size - d.ring.size()) * sizeof(uint32_t);
-  if (held_bytes_ + ring_bytes_ + more > kResequencerBytes) return false;
+  if (held_bytes_ + ring_bytes_ + more > kResequencerBytes || !pool_.charge(more)) return false;
   std::vector<uint32_t> bigger(size);
   for (uint64_t s = next; s < next + d.ring.size(); ++s) bigger[s & (size - 1)] = d.ring[s & (d.ring.size() - 1)];
   d.ring = std::move(bigger);
@@ -48,7 +57,7 @@ bool Resequencer::grow_ring(Disorder& d, uint64_t next, uint64_t span) {
 }
 
 void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Time now, DropCounters& drops) {
-  Disorder& d = disorder_of(id, lane);
+  Disorder& d = disorder_of(lane);
   // A packet that cannot be held is a loss of this packet alone; it is never a reason to grow beyond the bound.
   if (held_bytes_ + ring_bytes_ + packet.size() > kResequencerBytes || !grow_ring(d, lane.next, seq - lane.next + 1)) {
     drops.count(DropReason::resequencer_full);
@@ -73,10 +82,11 @@ void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Pac
   ++d.held;
   ++held_;
   d.highest = std::max(d.highest, seq);
-  if (!d.waiting_since.is_set()) d.waiting_since = now;
+  d.first_held = d.held == 1 ? seq : std::min(d.first_held, seq);
+  if (!d.waiting_since.is_set()) wait_from(id, d, now);
 }
 
-void Resequencer::release_run(Lane& lane, Time, Deliveries& out) {
+void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
   Disorder* d = lane.disorder.get();
   if (!d || d->ring.empty()) return;
   while (true) {
@@ -96,13 +106,20 @@ void Resequencer::release_run(Lane& lane, Time, Deliveries& out) {
     ++lane.next;
   }
   // What is still held waits for another gap: its patience counts from when the first packet behind that gap came.
-  d->waiting_since = Time{};
-  for (uint64_t s = lane.next; d->held > 0 && s <= d->highest; ++s) {
-    const uint32_t entry = d->ring[s & (d->ring.size() - 1)];
-    if (entry == 0 || entry == kSeen) continue;
-    d->waiting_since = slots_[entry - 1].arrived;
-    break;
+  // Looking for that packet crosses each gap once, because its place is remembered.
+  if (d->held == 0) {
+    d->waiting_since = Time{};
+    return;
   }
+  auto held_at = [&](uint64_t s) {
+    const uint32_t entry = d->ring[s & (d->ring.size() - 1)];
+    return entry != 0 && entry != kSeen;
+  };
+  if (d->first_held < lane.next) {
+    d->first_held = lane.next;
+    while (d->first_held < d->highest && !held_at(d->first_held)) ++d->first_held;
+  }
+  wait_from(id, *d, slots_[d->ring[d->first_held & (d->ring.size() - 1)] - 1].arrived);
 }
 
 bool Resequencer::take_skipped(Disorder& d, uint64_t seq) {
@@ -141,16 +158,16 @@ void Resequencer::on_packet(LaneId id, PacketClass packet_class, uint32_t seq24,
     } else if (seq == lane.next) {
       out.push_back({packet, std::move(owner)});
       ++lane.next;
-      release_run(lane, now, out);
+      release_run(id, lane, out);
     } else if (packet_class.unordered) {
       // Order does not matter to it; remember it, so that a second copy is known and nobody waits for it.
-      Disorder& own = disorder_of(id, lane);
+      Disorder& own = disorder_of(lane);
       if (!grow_ring(own, lane.next, seq - lane.next + 1)) {
         drops.count(DropReason::resequencer_full);
       } else {
         own.ring[seq & (own.ring.size() - 1)] = kSeen;
         own.highest = std::max(own.highest, seq);
-        if (!own.waiting_since.is_set()) own.waiting_since = now;
+        if (!own.waiting_since.is_set()) wait_from(id, own, now);
         out.push_back({packet, std::move(owner)});
       }
     } else {
@@ -158,7 +175,6 @@ void Resequencer::on_packet(LaneId id, PacketClass packet_class, uint32_t seq24,
     }
   }
   settle(id, lane, now);
-  update_deadline();
 }
 
 void Resequencer::skip_to(Lane& lane, uint64_t seq, Time now) {
@@ -187,16 +203,15 @@ void Resequencer::on_gave_up(LaneId id, uint32_t first_seq24, uint16_t count, Ti
   const uint64_t first = widen(first_seq24, lane.next);
   const uint64_t end = first + count;
   if (end <= lane.next || first - std::min(first, lane.next) >= kLaneWindow) return;
-  Disorder& d = disorder_of(id, lane);
+  Disorder& d = disorder_of(lane);
   if (!grow_ring(d, lane.next, end - lane.next)) return;
   for (uint64_t s = std::max(first, lane.next); s < end; ++s) {
     uint32_t& entry = d.ring[s & (d.ring.size() - 1)];
     if (entry == 0) entry = kSeen;
   }
   d.highest = std::max(d.highest, end - 1);
-  release_run(lane, now, out);
+  release_run(id, lane, out);
   settle(id, lane, now);
-  update_deadline();
 }
 
 // The lane is in order again: forget everything but the counter, as soon as nothing given up can still come.
@@ -205,47 +220,50 @@ void Resequencer::settle(LaneId id, Lane& lane, Time now) {
   if (!d) return;
   const bool pending = d->highest >= lane.next && !d->ring.empty();
   if (pending) {
-    if (!d->waiting_since.is_set()) d->waiting_since = now;
+    if (!d->waiting_since.is_set()) wait_from(id, *d, now);
     return;
   }
   d->waiting_since = Time{};
   if (!d->skipped.empty() && now - d->skipped_at < kSkippedLife) return;
   d->skipped.clear();
-  if (d->ring.size() <= 256) return;  // a small ring is kept: disorder comes back, and steady state allocates nothing
-  ring_bytes_ -= d->ring.size() * sizeof(uint32_t);
+  // A small ring is kept, because disorder comes back and steady state allocates nothing; so is one on the waiting list.
+  if (d->ring.size() <= 256 || d->listed) return;
+  const size_t bytes = d->ring.size() * sizeof(uint32_t);
+  ring_bytes_ -= bytes;
+  pool_.refund(bytes);
   lane.disorder.reset();
-  std::erase(disordered_, id.value);
+  --disorders_;
 }
 
 void Resequencer::on_timer(Time now, Deliveries& out) {
-  for (size_t i = disordered_.size(); i-- > 0;) {
-    const LaneId id{disordered_[i]};
+  deadline_ = Time::infinite();
+  std::vector<uint16_t> lanes;
+  lanes.swap(waiting_);
+  for (uint16_t value : lanes) {
+    const LaneId id{value};
     Lane& lane = lane_at(id);
+    Disorder& d = *lane.disorder;
+    d.listed = false;
     // Each pass gives up one gap; the next one has its own patience.
-    while (lane.disorder && lane.disorder->waiting_since.is_set() && lane.disorder->waiting_since + wait_ <= now) {
-      Disorder& d = *lane.disorder;
+    while (d.waiting_since.is_set() && d.waiting_since + wait_ <= now) {
       uint64_t seq = lane.next;
       while (seq <= d.highest && d.ring[seq & (d.ring.size() - 1)] == 0) ++seq;
       skip_to(lane, seq, now);
-      release_run(lane, now, out);
+      release_run(id, lane, out);
+      if (d.held == 0) d.waiting_since = Time{};
+    }
+    if (d.waiting_since.is_set()) {
+      wait_from(id, d, d.waiting_since);
+    } else {
       settle(id, lane, now);
     }
-  }
-  update_deadline();
-}
-
-void Resequencer::update_deadline() {
-  deadline_ = Time::infinite();
-  for (uint16_t id : disordered_) {
-    const Lane& lane = (*blocks_[id / kLanesPerBlock])[id % kLanesPerBlock];
-    if (lane.disorder->waiting_since.is_set()) deadline_ = std::min(deadline_, lane.disorder->waiting_since + wait_);
   }
 }
 
 size_t Resequencer::memory_bytes() const {
   size_t blocks = 0;
   for (const auto& b : blocks_) blocks += b ? sizeof(Block) : 0;
-  return held_bytes_ + ring_bytes_ + blocks + slots_.capacity() * sizeof(Slot) + disordered_.size() * sizeof(Disorder);
+  return held_bytes_ + ring_bytes_ + blocks + slots_.capacity() * sizeof(Slot) + disorders_ * sizeof(Disorder);
 }
 
 }  // namespace hawser

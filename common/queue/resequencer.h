@@ -24,6 +24,9 @@ using Deliveries = std::vector<Delivery>;
 class Resequencer {
  public:
   explicit Resequencer(PacketPool& pool) : pool_(pool) {}
+  ~Resequencer() { pool_.refund(ring_bytes_); }
+  Resequencer(const Resequencer&) = delete;
+  Resequencer& operator=(const Resequencer&) = delete;
 
   // A packet of a lane; `packet` is a view of the receive buffer, or owned when `owner` is set.
   void on_packet(LaneId lane, PacketClass packet_class, uint32_t seq24, ByteSpan packet, Packet owner, Time now, Deliveries& out,
@@ -57,6 +60,8 @@ class Resequencer {
     std::vector<Range> skipped;   // below `next`, given up: packets that may still come and are new then
     uint32_t held = 0;
     uint64_t highest = 0;         // highest sequence seen
+    uint64_t first_held = 0;      // lowest sequence held; meaningful while held > 0
+    bool listed = false;          // stands in waiting_
     Time waiting_since;           // when the gap at `next` was noticed; Time{} when nothing waits
     Time skipped_at;              // when the newest range was given up
   };
@@ -69,19 +74,20 @@ class Resequencer {
   using Block = std::array<Lane, kLanesPerBlock>;
 
   Lane& lane_at(LaneId id);
-  Disorder& disorder_of(LaneId id, Lane& lane);
+  Disorder& disorder_of(Lane& lane);
   bool grow_ring(Disorder& d, uint64_t next, uint64_t span);
   void hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Time now, DropCounters& drops);
-  void release_run(Lane& lane, Time now, Deliveries& out);
+  void release_run(LaneId id, Lane& lane, Deliveries& out);
   void skip_to(Lane& lane, uint64_t seq, Time now);
   static bool take_skipped(Disorder& d, uint64_t seq);
   void deliver_late(Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Deliveries& out, DropCounters& drops);
   void settle(LaneId id, Lane& lane, Time now);
-  void update_deadline();
+  void wait_from(LaneId id, Disorder& d, Time since);
 
   PacketPool& pool_;
   std::array<std::unique_ptr<Block>, kLanes / kLanesPerBlock> blocks_;
-  std::vector<uint16_t> disordered_;  // lanes that have a Disorder
+  std::vector<uint16_t> waiting_;     // lanes with a gap, and some whose gap has just been filled
+  size_t disorders_ = 0;
   std::vector<Slot> slots_;
   uint32_t free_slot_ = 0;
   size_t held_ = 0, held_bytes_ = 0, ring_bytes_ = 0;

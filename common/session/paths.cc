@@ -47,6 +47,10 @@ void Session::trust_address(const UdpTuple& tuple) {
   if (trusted_.size() < kMaxPaths && !any_path_seen_) trusted_.push_back(tuple);
 }
 
+void Session::distrust_addresses(const UdpTuple& other) {
+  if (std::find(trusted_.begin(), trusted_.end(), other) == trusted_.end()) trusted_.clear();
+}
+
 PathId Session::open_path(const LinkUp& link, bool validated, Time now) {
   // An id is never used twice, and its low bits must tell it from every live path.
   uint32_t id = any_path_seen_ ? highest_path_id_ + 1 : 0;
@@ -146,6 +150,17 @@ int Session::tier(const SessionPath& p) const {
   return p.priority == wire::PathPriority::secondary ? 1 : 0;
 }
 
+// A path that is lost is kept, because its client may come back to it; but not at the price of a new one.
+bool Session::drop_lost_path() {
+  SessionPath* oldest = nullptr;
+  for (auto& p : paths_) {
+    if (p->machine.state() == PathState::lost && (!oldest || p->last_received < oldest->last_received)) oldest = p.get();
+  }
+  if (!oldest) return false;
+  std::erase_if(paths_, [&](const auto& p) { return p.get() == oldest; });
+  return true;
+}
+
 void Session::remove_path(PathId id, Time now) {
   SessionPath* p = find_path(id);
   if (!p) return;
@@ -202,7 +217,10 @@ void Session::on_writable(LinkId link, bool writable) {
 
 // NAT rebinding and roaming: the newest authentic datagram moves the address provisionally; a challenge decides.
 void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now) {
-  if (d.from == p.address.tuple) return;
+  if (d.from == p.address.tuple) {
+    p.address.received_bytes += d.bytes.size();
+    return;
+  }
   if (p.previous_address && d.from == p.previous_address->tuple) {
     p.previous_address->received_bytes += d.bytes.size();
     return;

@@ -60,8 +60,7 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   }
   // Then act.
   if (!path) {
-    const size_t live = paths_.size();
-    if (live >= kMaxPaths) {
+    if (paths_.size() >= kMaxPaths && !drop_lost_path()) {
       drops_.count(DropReason::bad_path);
       return true;
     }
@@ -73,7 +72,6 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   ++key->received;
   keys_.confirm(header.receiver, [&](SessionIndex gone) { released_indices_.push_back(gone); });  // `key` is dangling now
 
-  path->address.received_bytes += d.bytes.size();
   path->received_bytes += d.bytes.size();
   ++path->received_packets;
   path->receive_rate.add(d.bytes.size(), now);
@@ -84,6 +82,8 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
     path->challenge.next_at = now;
   }
 
+  // A session that was ended acts on nothing any more: it is kept only to say why.
+  if (closing_) return true;
   const ByteSpan plaintext = sealed.first(sealed.size() - kAeadTagSize);
   const bool eliciting = on_frames(*path, d, plaintext, pn, now);
   // A frame may have closed the path; look it up again before touching it.

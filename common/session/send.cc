@@ -85,7 +85,7 @@ SessionPath* Session::pick_path(const SchedulerRequest& request, Time now) {
     v.index = i;
     v.id = p.id;
     v.tier = tier(p);
-    const bool may = p.address.may_send(p.mtu.datagram());
+    const bool may = p.address.may_send(request.bytes + wire::kFullDatagramOverhead);
     v.has_room = may && p.has_room(now);
     v.has_urgent_room = may && p.has_urgent_room();
     v.one_way_delay = p.one_way_delay.has_sample() ? p.one_way_delay.min() : p.rtt.min() / 2;

@@ -54,8 +54,8 @@ void ServerEndpoint::on_data(ReceivedDatagram& d, Time now) {
   if (!e.session.on_datagram(d, *header, info_.drops, now)) return;
   if (e.session.closing()) {
     // A closed session that is still spoken to says why again, at most once a second.
-    if (now - e.closed_at >= Duration::seconds(1)) {
-      e.closed_at = now;
+    if (now - e.close_repeated_at >= Duration::seconds(1)) {
+      e.close_repeated_at = now;
       e.session.repeat_close();
     }
   } else if (!e.live) {
@@ -135,6 +135,11 @@ void ServerEndpoint::release_indices(Entry& e) {
   }
 }
 
+void ServerEndpoint::prune(UserId user) {
+  auto u = users_.find(user);
+  if (u != users_.end() && !u->second.live && u->second.pending.empty()) users_.erase(u);
+}
+
 void ServerEndpoint::destroy(uint64_t entry_id) {
   auto it = entries_.find(entry_id);
   if (it == entries_.end()) return;
@@ -148,8 +153,10 @@ void ServerEndpoint::destroy(uint64_t entry_id) {
   if (auto u = users_.find(who.user); u != users_.end()) {
     if (u->second.live == &e) u->second.live = nullptr;
     std::erase(u->second.pending, &e);
-    if (!u->second.live && u->second.pending.empty()) users_.erase(u);
   }
+  prune(who.user);
+  // Totals must not go down when a session ends.
+  for (size_t i = 0; i < kDropReasons; ++i) info_.drops.values[i] += e.session.drops().values[i];
   entry_ids_.erase(&e);
   entries_.erase(it);
 }
@@ -166,9 +173,9 @@ void ServerEndpoint::retire(Entry& e, wire::CloseReason reason, Time now) {
   if (auto u = users_.find(who.user); u != users_.end()) {
     if (u->second.live == &e) u->second.live = nullptr;
     std::erase(u->second.pending, &e);
-    if (!u->second.live && u->second.pending.empty()) users_.erase(u);
   }
-  e.closed_at = now;
+  prune(who.user);
+  e.closed_at = e.close_repeated_at = now;
   e.session.close(reason, now);
   touch(e, id);
 }
@@ -223,7 +230,8 @@ void ServerEndpoint::touch(Entry& e, uint64_t entry_id) {
 
 // When a session that is not heard of any more ends.
 Time ServerEndpoint::end_of_life(const Entry& e) {
-  const Duration life = e.session.closing() ? kTombstoneLife : e.live ? kForgetSilentSession : kPendingLife;
+  if (e.session.closing()) return e.closed_at + kTombstoneLife;
+  const Duration life = e.live ? kForgetSilentSession : kPendingLife;
   return std::max(e.session.last_received(), e.created) + life;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/crypto/cookie.h"
 #include "common/session/endpoint_base.h"
@@ -43,7 +44,8 @@ class ServerEndpoint final : public EndpointBase {
     bool live = false;
     bool committing = false;                  // proved a token; the registry is writing it down
     bool ready = false;                       // stands in ready_
-    Time closed_at;                           // closing: kept to say why for a while
+    Time closed_at;                           // closing: since when; kept to say why for a while
+    Time close_repeated_at;
     Time scheduled = Time::infinite();        // earliest entry in timers_
     std::optional<std::array<uint8_t, 16>> token_id;
     PublicKey key;
@@ -74,6 +76,8 @@ class ServerEndpoint final : public EndpointBase {
 
   // server_handshake.cc
   void on_initiation(const ReceivedDatagram& d, Time now);
+  bool was_answered_before(const Mac& mac1) const;
+  void remember(const Mac& mac1);
   bool answer_from_cache(const Mac& mac1, const UdpTuple& from, Time now);
   void accept(Lookup& lookup, const RegistryAnswer& answer, Time now);
   void refuse(Lookup& lookup, wire::RefusalReason reason, Time now);
@@ -85,6 +89,7 @@ class ServerEndpoint final : public EndpointBase {
 
   // server_endpoint.cc
   void on_data(ReceivedDatagram& d, Time now);
+  void prune(UserId user);
   void promote(Entry& e, const UdpTuple& via, Time now);
   void go_live(Entry& e, const UdpTuple& via, Time now);
   void retire(Entry& e, wire::CloseReason reason, Time now);
@@ -116,6 +121,8 @@ class ServerEndpoint final : public EndpointBase {
   std::unordered_map<Mac, CachedResponse, MacHash> cache_;
   std::deque<std::pair<Time, Mac>> cache_age_;
   std::deque<std::pair<Time, uint64_t>> lookup_age_;
+  std::unordered_set<uint64_t> answered_;   // mac1s of accepted initiations: a replay of one makes no new keys
+  std::deque<uint64_t> answered_age_;
 
   std::deque<uint64_t> ready_;        // sessions that may have something to send: served in turns, a burst each
   std::vector<Timer> timers_;         // heap; stale entries are harmless

@@ -16,7 +16,8 @@ size_t ServerEndpoint::MacHash::operator()(const Mac& m) const noexcept {
 bool ServerEndpoint::answer_from_cache(const Mac& mac1, const UdpTuple& from, Time now) {
   if (auto it = cache_.find(mac1); it != cache_.end() && now - it->second.at < kInitiationLife) {
     outgoing_.push_back({from, it->second.datagram});
-    if (auto e = entries_.find(it->second.entry_id); e != entries_.end()) e->second->session.trust_address(from);
+    // More than one address holds the answer now: none of them is proved by it.
+    if (auto e = entries_.find(it->second.entry_id); e != entries_.end()) e->second->session.distrust_addresses(from);
     return true;
   }
   if (auto it = lookup_by_mac_.find(mac1); it != lookup_by_mac_.end()) {
@@ -25,6 +26,17 @@ bool ServerEndpoint::answer_from_cache(const Mac& mac1, const UdpTuple& from, Ti
     return true;
   }
   return false;
+}
+
+bool ServerEndpoint::was_answered_before(const Mac& mac1) const { return answered_.contains(MacHash{}(mac1)); }
+
+void ServerEndpoint::remember(const Mac& mac1) {
+  const uint64_t h = MacHash{}(mac1);
+  if (!answered_.insert(h).second) return;
+  answered_age_.push_back(h);
+  if (answered_age_.size() <= kRememberedInitiations) return;
+  answered_.erase(answered_age_.front());
+  answered_age_.pop_front();
 }
 
 void ServerEndpoint::on_initiation(const ReceivedDatagram& d, Time now) {
@@ -41,6 +53,10 @@ void ServerEndpoint::on_initiation(const ReceivedDatagram& d, Time now) {
   std::copy(checked->mac1.begin(), checked->mac1.end(), mac1.begin());
   if (answer_from_cache(mac1, d.from, now)) return;
 
+  if (was_answered_before(mac1)) {
+    info_.drops.count(DropReason::replay);
+    return;
+  }
   bool proved = false;
   if (budget_.under_load(now)) {
     proved = cookies_.verify_mac2(*checked, d.from.remote, now);
@@ -130,8 +146,8 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
     info_.drops.count(DropReason::handshake_auth);
     return;
   }
-  User& user = users_[answer.user];
-  Entry* live = user.live;
+  const auto known = users_.find(answer.user);
+  Entry* live = known == users_.end() ? nullptr : known->second.live;
   const bool continues = live && !live->session.closing() && live->session.peer_nonce() == payload.session_nonce;
   if (!continues && entries_.size() >= config_.max_sessions + kMaxPendingHandshakes) return refuse(lookup, wire::RefusalReason::full, now);
   if (!live && live_sessions_ >= config_.max_sessions) return refuse(lookup, wire::RefusalReason::full, now);
@@ -148,7 +164,7 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
   Entry* entry = live;
   uint64_t entry_id = continues ? id_of(*live) : 0;
   if (!continues) {
-    if (user.pending.size() >= kMaxPendingPerUser) destroy(id_of(*user.pending.front()));
+    if (known != users_.end() && known->second.pending.size() >= kMaxPendingPerUser) destroy(id_of(*known->second.pending.front()));
     SessionIdentity identity{answer.user, answer.name, answer.inner_v4, answer.inner_v6};
     auto made = std::make_unique<Entry>(context(), std::move(identity), own_nonce, payload.session_nonce, config_.tunnel_mtu, now);
     entry = made.get();
@@ -162,7 +178,9 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
   SessionKey key{index, lookup.handshake.peer_index(), std::move(*response->keys), now};
   if (auto gone = entry->session.keys().install_next(std::move(key))) by_index_.erase(*gone);
   bind_index(*entry, index, entry_id);
-  for (const UdpTuple& from : lookup.from) entry->session.trust_address(from);
+  // The keys prove that the answer was received, at the one address it went to. With several copies nobody knows at which.
+  if (lookup.from.size() == 1) entry->session.trust_address(lookup.from.front());
+  remember(lookup.mac1);
   touch(*entry, entry_id);
   respond(lookup, std::move(response->datagram), entry_id, now);
 }

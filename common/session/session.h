@@ -62,6 +62,8 @@ class Session {
   void on_writable(LinkId link, bool writable);
   // Server: the handshake's answer went here; the first path, if it begins at this address, counts as validated.
   void trust_address(const UdpTuple& tuple);
+  // The answer went to another address too: none of them is proved by it.
+  void distrust_addresses(const UdpTuple& other);
 
   // ---- keys
   KeyRing& keys() { return keys_; }
@@ -95,6 +97,7 @@ class Session {
   Time last_received() const { return last_received_; }
   Time last_progress() const;
   bool closing() const { return closing_.has_value(); }
+  const DropCounters& drops() const { return drops_; }
   SessionInfo info(Time now) const;
   size_t memory_bytes() const;
 
@@ -152,6 +155,7 @@ class Session {
   void validate_path(SessionPath& p, Time now);
   void start_challenge(Challenge& c, Time now);
   void send_status(SessionPath& p, Time now);
+  bool drop_lost_path();
   void remove_path(PathId id, Time now);
   void reinject_unacked(SessionPath& p);
   void reinject(std::vector<SegmentRef>& segments);

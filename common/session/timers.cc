@@ -17,7 +17,6 @@
 namespace hawser {
 namespace {
 constexpr Duration kValidationPatience = Duration::seconds(3);
-constexpr Duration kForgetLostPath = Duration::seconds(60);  // server: a path that the client never came back to
 }
 
 Session::Session(SessionContext context, SessionIdentity identity, uint64_t own_nonce, uint64_t peer_nonce, uint16_t tunnel_mtu, Time now)
@@ -122,9 +121,6 @@ void Session::path_timers(SessionPath& p, Time now) {
 
 void Session::on_timer(Time now) {
   for (size_t i = 0; i < paths_.size(); ++i) path_timers(*paths_[i], now);
-  if (context_.role == Role::server) {
-    std::erase_if(paths_, [&](const auto& p) { return p->machine.state() == PathState::lost && now - p->last_received > kForgetLostPath; });
-  }
   if (resequencer_.next_deadline() <= now) resequencer_.on_timer(now, context_.deliveries);
   keys_.expire(now, [&](SessionIndex i) { released_indices_.push_back(i); });
 }

@@ -1,0 +1,151 @@
+// Data over one and two links: order, striping, loss repair, death of a link, rekey, restart: two engines in virtual time.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+#include "tests/unit/session/test_net.h"
+
+namespace hawser::test {
+namespace {
+
+// Sends `rate` worth of 1400-byte packets of one flow towards the client for `d`; returns Mbit/s delivered in the second half.
+double flood_down(TestNet& net, double rate_bps, Duration d, uint32_t& marker) {
+  const Duration gap = BitRate{rate_bps}.time_for(1400);
+  const Time end = net.now + d, half = net.now + d / 2;
+  size_t at_half = 0;
+  for (Time t = net.now; t < end; t += gap) {
+    net.run_until(t);
+    if (t < half) at_half = net.at_client.size();
+    net.send_to_client(make_packet(net.server_ip, net.client_ip, marker++, 1400));
+  }
+  return static_cast<double>(net.at_client.size() - at_half) * 1400 * 8 / (d / 2).to_seconds() / 1e6;
+}
+
+bool ascending(const std::vector<uint32_t>& v) { return std::is_sorted(v.begin(), v.end()); }
+
+}  // namespace
+
+TEST_CASE("a flood over one link reaches the link's rate") {
+  TestNet net;
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  uint32_t marker = 0;
+  const double mbps = flood_down(net, 40e6, Duration::seconds(6), marker);
+  INFO("Mbit/s " << mbps << " turns " << net.turns);
+  CHECK(mbps > 17.5);  // 20 Mbit/s less headers (1400 of 1473 bytes) is 19
+  CHECK(ascending(net.at_client));
+}
+
+TEST_CASE("a flood over two unlike links reaches the sum, in order") {
+  TestNet net;
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.add_link(wire_of(30e6, Duration::millis(25)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  uint32_t marker = 0;
+  const double mbps = flood_down(net, 80e6, Duration::seconds(6), marker);
+  auto s = net.client->sessions(net.now)[0];
+  INFO("Mbit/s " << mbps << " turns " << net.turns << " held " << s.drops[DropReason::resequencer_full]);
+  CHECK(mbps > 45);  // 50 less headers is 47.5
+  CHECK(ascending(net.at_client));
+}
+
+TEST_CASE("random loss is repaired: nothing of an ordered flow is missing") {
+  TestNet net(7);
+  net.add_link(wire_of(20e6, Duration::millis(10), 0.02));
+  net.add_link(wire_of(20e6, Duration::millis(15), 0.02));
+  net.up_all();
+  net.run(Duration::millis(300));
+  uint32_t marker = 0;
+  const double mbps = flood_down(net, 30e6, Duration::seconds(5), marker);
+  net.run(Duration::seconds(2));
+  INFO("Mbit/s " << mbps);
+  CHECK(ascending(net.at_client));
+  const auto server = net.server->sessions(net.now)[0];
+  INFO("aqm " << server.drops[DropReason::ingress_aqm] << " full " << server.drops[DropReason::ingress_full] << " expired "
+              << server.drops[DropReason::expired]);
+  CHECK(net.at_client.size() + server.drops[DropReason::ingress_aqm] + server.drops[DropReason::ingress_full] == marker);
+}
+
+TEST_CASE("a link that goes silent under load loses nothing of an ordered flow and stalls it briefly") {
+  TestNet net(3);
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.add_link(wire_of(30e6, Duration::millis(25)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  uint32_t marker = 0;
+  flood_down(net, 15e6, Duration::seconds(3), marker);
+  const size_t from = net.at_client_times.size();
+  net.links[0]->to_client.blackhole = net.links[0]->to_server.blackhole = true;
+  flood_down(net, 15e6, Duration::seconds(3), marker);
+  net.run(Duration::seconds(2));
+  Duration longest;
+  for (size_t i = from; i < net.at_client_times.size(); ++i) longest = std::max(longest, net.at_client_times[i] - net.at_client_times[i - 1]);
+  INFO("longest gap " << longest.to_millis() << " ms");
+  CHECK(longest < Duration::millis(250));
+  CHECK(net.at_client.size() == marker);
+  CHECK(ascending(net.at_client));
+}
+
+TEST_CASE("keys are renewed under load without losing a packet") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  uint32_t marker = 0;
+  for (int i = 0; i < 2600; ++i) {  // 260 s: two renewals
+    net.run(Duration::millis(100));
+    net.send_to_client(make_packet(net.server_ip, net.client_ip, marker++, 500));
+    net.send_to_server(make_packet(net.client_ip, net.server_ip, marker, 500));
+  }
+  net.run(Duration::seconds(1));
+  CHECK(net.client->info().handshakes_completed >= 3);
+  CHECK(net.at_client.size() == marker);
+  CHECK(net.at_server.size() == marker);
+}
+
+TEST_CASE("after a restart of the server the client comes back by itself") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  net.make_server();
+  for (int i = 0; i < 40; ++i) {
+    net.send_to_server(make_packet(net.client_ip, net.server_ip, 1, 500));
+    net.run(Duration::millis(100));
+  }
+  CHECK(net.server->info().sessions == 1);
+  net.at_server.clear();
+  net.send_to_server(make_packet(net.client_ip, net.server_ip, 42, 500));
+  net.run(Duration::millis(100));
+  CHECK(net.at_server == std::vector<uint32_t>{42});
+}
+
+TEST_CASE("after a restart of the client the server takes the new session") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  net.make_client();
+  net.up_all();
+  net.run(Duration::millis(300));
+  net.send_to_client(make_packet(net.server_ip, net.client_ip, 43, 500));
+  net.run(Duration::millis(100));
+  CHECK(net.at_client == std::vector<uint32_t>{43});
+  CHECK(net.server->info().sessions == 1);
+}
+
+TEST_CASE("an idle connected pair is quiet") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::seconds(5));
+  const uint64_t turns = net.turns;
+  net.run(Duration::seconds(60));
+  INFO("turns in a minute " << net.turns - turns);
+  CHECK(net.turns - turns < 60);
+}
+
+}  // namespace hawser::test

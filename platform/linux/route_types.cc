@@ -88,10 +88,30 @@ Error refused(const std::string& command, const RtnlAnswer& answer) {
   return {ExitCode::system_integration, what + ": " + answer.text()};
 }
 
-Result<Outcome> add(RtnlMessage& message, const std::string& command) {
-  Result<Rtnl> rtnl = Rtnl::open();
-  if (!rtnl) return rtnl.error();
-  const RtnlAnswer answer = rtnl->request(message.header());
+// Whether the very same route is there: the kernel says "exists" also of one by another gateway.
+bool is_there(Rtnl& rtnl, const Route& wanted) {
+  bool found = false;
+  RtnlMessage request(RTM_GETROUTE, NLM_F_DUMP);
+  request.extra<rtmsg>()->rtm_family = os_family(wanted.family);
+  request.put_u32(RTA_TABLE, wanted.table);
+  const uint8_t length = wanted.destination.address.is_set() ? wanted.destination.length : uint8_t{0};
+  rtnl.request(request.header(), [&](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg)) return;
+    const auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+    const auto attributes = RtnlAttributes<RTA_MAX + 1>::parse<rtmsg>(message);
+    const bool same_place = attributes.u32(RTA_TABLE, route->rtm_table) == wanted.table &&
+                            route->rtm_dst_len == length &&
+                            (length == 0 || attributes.address(RTA_DST) == wanted.destination.masked());
+    const bool same_way =
+        route->rtm_type == route_type(wanted.type) && attributes.address(RTA_GATEWAY) == wanted.gateway &&
+        (wanted.interface.empty() || attributes.u32(RTA_OIF) == ::if_nametoindex(wanted.interface.c_str()));
+    found = found || (same_place && same_way);
+  });
+  return found;
+}
+
+Result<Outcome> add(Rtnl& rtnl, RtnlMessage& message, const std::string& command) {
+  const RtnlAnswer answer = rtnl.request(message.header());
   if (answer.error == 0) return Outcome::done;
   if (answer.error == EEXIST) return Outcome::already_there;
   return refused(command, answer);
@@ -149,7 +169,16 @@ Result<Outcome> add_route(const Route& route) {
   if (const int error = fill_route(message, route, true); error != 0) {
     return Error{ExitCode::system_integration, "cannot route by " + route.interface + ": " + os_text(error)};
   }
-  return add(message, route.to_command("add"));
+  Result<Rtnl> rtnl = Rtnl::open();
+  if (!rtnl) return rtnl.error();
+  Result<Outcome> outcome = add(*rtnl, message, route.to_command("add"));
+  if (outcome && *outcome == Outcome::already_there && !is_there(*rtnl, route)) {
+    return Error{ExitCode::system_integration,
+                 "cannot add the route \"" + route.to_command("add") +
+                     "\": another program has one to the same place. See: ip route show table " +
+                     std::to_string(route.table)};
+  }
+  return outcome;
 }
 
 Result<Outcome> delete_route(const Route& route) {
@@ -161,7 +190,9 @@ Result<Outcome> delete_route(const Route& route) {
 Result<Outcome> add_rule(const Rule& rule) {
   RtnlMessage message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
   fill_rule(message, rule);
-  return add(message, rule.to_command("add"));
+  Result<Rtnl> rtnl = Rtnl::open();
+  if (!rtnl) return rtnl.error();
+  return add(*rtnl, message, rule.to_command("add"));
 }
 
 Result<Outcome> delete_rule(const Rule& rule) {

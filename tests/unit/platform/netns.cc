@@ -87,9 +87,12 @@ void make_veth(const std::string& near, const std::string& near_address, const s
   ip("link add " + near + " type veth peer name " + far);
   // `ip link set netns` wants a process or a name; a path to our descriptor is as good.
   ip("link set " + far + " netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(other.fd()));
+  // No link-local addresses, whose coming after a second would disturb comparisons.
+  ip("link set " + near + " addrgenmode none");
   ip("link set " + near + " up");
   if (!near_address.empty()) ip("address add " + near_address + " dev " + near + " nodad");
   other.enter();
+  ip("link set " + far + " addrgenmode none");
   ip("link set " + far + " up");
   if (!far_address.empty()) ip("address add " + far_address + " dev " + far + " nodad");
   here.enter();

@@ -1,0 +1,277 @@
+// Policy routing: what the rules do to packets, that undoing leaves nothing, that others' work is respected.
+#include "platform/routing.h"
+#include "netns.h"
+#include "platform/netlink.h"
+#include "platform/tun.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace hawser {
+namespace {
+
+using testing::fresh_namespace;
+using testing::ip;
+using testing::make_veth;
+using testing::Namespace;
+using testing::routing_state;
+using testing::TempDir;
+
+IpAddress addr(const char* text) {
+  return *IpAddress::parse(text);
+}
+IpPrefix prefix(const char* text) {
+  return *IpPrefix::parse(text);
+}
+
+// A laptop with two uplinks, IPv4 and IPv6 on the first.
+struct Laptop {
+  TempDir dir;
+  Namespace client, server;
+  Laptop() : client(Namespace::current()), server(Namespace::create()) {
+    client.enter();
+    make_veth("e1", "10.1.0.2/24", "s1", "10.1.0.1/24", server);
+    make_veth("e2", "10.2.0.2/24", "s2", "10.2.0.1/24", server);
+    ip("address add fd01::2/64 dev e1 nodad");
+    ip("route add default via 10.1.0.1 dev e1 metric 100");
+    ip("route add default via 10.2.0.1 dev e2 metric 600");
+    ip("-6 route add default via fd01::1 dev e1");
+  }
+  std::string log_path(const char* profile = "home") const { return dir.path(std::string(profile) + "/undo.json"); }
+};
+
+std::unique_ptr<UndoLog> open_log(const std::string& path) {
+  Result<std::unique_ptr<UndoLog>> log = UndoLog::open(path);
+  REQUIRE(log);
+  return std::move(*log);
+}
+
+TunDevice open_tun(const char* address) {
+  Result<TunDevice> tun = TunDevice::open("auto");
+  REQUIRE(tun);
+  REQUIRE(tun->set_addresses({prefix(address), prefix("fd99::2/128")}));
+  REQUIRE(tun->set_up(true));
+  return std::move(*tun);
+}
+
+PathRouting path1() {
+  return {"e1", addr("10.1.0.2"), 24, addr("10.1.0.1"), false};
+}
+PathRouting path1_v6() {
+  return {"e1", addr("fd01::2"), 64, addr("fd01::1"), false};
+}
+PathRouting path2() {
+  return {"e2", addr("10.2.0.2"), 24, addr("10.2.0.1"), false};
+}
+
+std::string route_get(const std::string& words) {
+  const std::string answer = ip("route get " + words);
+  return answer.substr(0, answer.find('\n'));
+}
+bool goes_by(const std::string& words, const std::string& device) {
+  const std::string answer = route_get(words);
+  INFO(words << " -> " << answer);
+  return (answer + " ").find(" dev " + device + " ") != std::string::npos;
+}
+
+TEST_CASE("with a full tunnel paths, answers and neighbours keep their own ways") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const std::string before = routing_state();
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  REQUIRE(routing.add_path(path1()));
+  REQUIRE(routing.add_path(path1_v6()));
+  REQUIRE(routing.add_path(path2()));
+  // Paths alone do not change where anything else goes.
+  CHECK(goes_by("198.51.100.9", "e1"));
+  {
+    const TunDevice tun = open_tun("10.9.0.2/32");
+    REQUIRE(routing.add_tunnel(
+        {"hawser0", {prefix("0.0.0.0/0"), prefix("::/0")}, {prefix("192.0.2.0/24")}, true, false, false}));
+    CHECK(goes_by("198.51.100.9", "hawser0"));
+    CHECK(goes_by("2001:db8::9", "hawser0"));
+    // The paths' sockets: bound to a device, with or without a source.
+    CHECK(goes_by("203.0.113.7 oif e1", "e1"));
+    CHECK(goes_by("203.0.113.7 from 10.2.0.2 oif e2", "e2"));
+    CHECK(goes_by("2001:db8::7 from fd01::2 oif e1", "e1"));
+    // An answer to a connection from outside (SSH) leaves by where it came in, though the tunnel has the default.
+    CHECK(goes_by("198.51.100.9 from 10.1.0.2", "e1"));
+    CHECK(goes_by("198.51.100.9 from 10.2.0.2", "e2"));
+    CHECK(route_get("198.51.100.9 from 10.2.0.2").find("via 10.2.0.1") != std::string::npos);
+    CHECK(goes_by("2001:db8::9 from fd01::2", "e1"));
+    // The local network stays, also for answers from the other link's address; the bypass is never in the tunnel.
+    CHECK(goes_by("10.1.0.77", "e1"));
+    CHECK(goes_by("10.1.0.77 from 10.2.0.2", "e1"));
+    CHECK(goes_by("192.0.2.9", "e1"));
+    REQUIRE(log->undo_all());
+  }
+  CHECK(routing_state() == before);
+  CHECK(ip("rule") == "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n");
+}
+
+TEST_CASE(
+    "a server without IPv6 inside: unreachable at once, no leak; without lan_access the neighbours are in the tunnel") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const std::string before = routing_state();
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  REQUIRE(routing.add_path(path1()));
+  const TunDevice tun = open_tun("10.9.0.2/32");
+  REQUIRE(routing.add_tunnel({"hawser0", {prefix("0.0.0.0/0")}, {}, false, false, true}));
+  CHECK(ip("-6 route show table all").find("unreachable default") != std::string::npos);
+  CHECK_FALSE(*has_route_by(addr("2001:db8::9"), {}, interface_index("hawser0")));
+  CHECK(goes_by("10.1.0.77", "hawser0"));
+  CHECK(goes_by("10.1.0.77 from 10.1.0.2", "e1"));
+  CHECK(goes_by("10.1.0.1 oif e1", "e1"));
+  // Replaced by a split one, and a bypass that covers a route wins over it.
+  REQUIRE(routing.add_tunnel(
+      {"hawser0", {prefix("10.80.0.0/16"), prefix("10.81.7.0/24")}, {prefix("10.81.0.0/16")}, true, false, false}));
+  CHECK(goes_by("10.80.1.1", "hawser0"));
+  CHECK(goes_by("10.81.7.1", "e1"));
+  CHECK(goes_by("198.51.100.9", "e1"));
+  CHECK(ip("-6 route show table all").find("unreachable default") == std::string::npos);
+  REQUIRE(routing.remove_tunnel());
+  REQUIRE(log->undo_all());
+  tun.fd();
+  const std::string with_tun = routing_state();
+  CHECK(with_tun.find("18") == with_tun.find("185"));  // no table of ours is named anywhere but by chance of a number
+  CHECK(ip("rule") == "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n");
+}
+
+TEST_CASE("tables and preferences that others use are skipped, and stay") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  for (uint32_t preference : {5000, 5002, 5300})
+    ip("rule add pref " + std::to_string(preference) + " from 10.99.0.1 lookup 99");
+  ip("-6 rule add pref 5004 from fd77::1 lookup 99");
+  for (uint32_t table = kFirstTable; table < kFirstTable + kTableCount; table += 2) {
+    if (table % 50 == 0) ip("route add 10.99.0.0/16 dev e1 table " + std::to_string(table));
+  }
+  const std::string before = routing_state();
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  REQUIRE(routing.add_path(path1()));
+  REQUIRE(routing.add_path(path2()));
+  const std::vector<std::string> commands = log->commands();
+  const auto mentions = [&](const std::string& text) {
+    return std::any_of(commands.begin(), commands.end(),
+                       [&](const std::string& c) { return c.find(text) != std::string::npos; });
+  };
+  for (const char* taken : {"pref 5000 ", "pref 5002 ", "pref 5004 "}) CHECK_FALSE(mentions(taken));
+  CHECK(mentions("pref 5006 from 10.1.0.2 lookup main suppress_prefixlength 0"));
+  CHECK(mentions("pref 5009 oif e2 lookup "));
+  CHECK(mentions("default via 10.2.0.1 dev e2 onlink table "));
+  REQUIRE(log->undo_all());
+  CHECK(routing_state() == before);
+}
+
+TEST_CASE("two profiles over the same links: either goes down first") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const std::string before = routing_state();
+  for (const bool first_goes_first : {true, false}) {
+    const auto log_a = open_log(net.log_path("a")), log_b = open_log(net.log_path("b"));
+    Routing a(*log_a, "a"), b(*log_b, "b");
+    const TunDevice tun_a = open_tun("10.9.0.2/32"), tun_b = open_tun("10.8.0.2/32");
+    REQUIRE(a.add_path(path1()));
+    REQUIRE(b.add_path(path1()));
+    REQUIRE(a.add_tunnel({"hawser0", {prefix("0.0.0.0/0")}, {}, true, false, false}));
+    REQUIRE(b.add_tunnel({"hawser1", {prefix("10.80.0.0/16")}, {}, true, false, false}));
+    CHECK(*other_full_tunnel() == "hawser0");
+    CHECK(goes_by("198.51.100.9", "hawser0"));
+    CHECK(goes_by("10.80.0.9", "hawser1"));  // though the full one came first
+    CHECK(goes_by("203.0.113.7 oif e1", "e1"));
+    REQUIRE((first_goes_first ? log_a : log_b)->undo_all());
+    CHECK(goes_by("203.0.113.7 from 10.1.0.2 oif e1", "e1"));
+    CHECK(goes_by(first_goes_first ? "10.80.0.9" : "198.51.100.9", first_goes_first ? "hawser1" : "hawser0"));
+    REQUIRE((first_goes_first ? log_b : log_a)->undo_all());
+    CHECK(other_full_tunnel()->empty());
+  }
+  CHECK(routing_state() == before);
+}
+
+TEST_CASE("a path follows its address and is put back after its device was down") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const std::string before = routing_state();
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  const Result<Routing::PathHandle> handle = routing.add_path(path2());
+  REQUIRE(handle);
+  const std::string installed = routing_state();
+  ip("link set e2 down");
+  ip("link set e2 up");
+  ip("route add default via 10.2.0.1 dev e2 metric 600");
+  CHECK(routing_state() != installed);
+  REQUIRE(routing.update_path(*handle, path2()));
+  CHECK(routing_state() == installed);
+  ip("rule delete oif e2");  // as systemd-networkd would, when told to
+  REQUIRE(routing.restore());
+  CHECK(ip("rule").find("oif e2") != std::string::npos);
+
+  PathRouting moved = path2();
+  moved.address = addr("10.2.0.3");
+  moved.gateway = addr("10.2.0.254");
+  REQUIRE(routing.update_path(*handle, moved));
+  CHECK(ip("rule").find("10.2.0.2") == std::string::npos);
+  CHECK(ip("rule").find("from 10.2.0.3 lookup") != std::string::npos);
+  CHECK(ip("route show table all").find("via 10.2.0.254 dev e2") != std::string::npos);
+  REQUIRE(routing.remove_path(*handle));
+  REQUIRE(routing.remove_path(*handle));
+  CHECK(routing_state() == before);
+}
+
+TEST_CASE("a path whose device is gone is removed without complaint; one that cannot be made leaves nothing") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  const Result<Routing::PathHandle> handle = routing.add_path(path2());
+  REQUIRE(handle);
+  ip("link delete e2");
+  CHECK(routing.remove_path(*handle));
+  CHECK(ip("rule").find("e2") == std::string::npos);
+  const std::string before = routing_state();
+  const Result<Routing::PathHandle> impossible =
+      routing.add_path({"e9", addr("10.9.9.2"), 24, addr("10.9.9.1"), false});
+  REQUIRE_FALSE(impossible);
+  CHECK(impossible.error().message.find("e9") != std::string::npos);
+  CHECK(routing_state() == before);
+  CHECK(log->commands().empty());
+}
+
+TEST_CASE("a dry run prints what a real run does, and does nothing") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const TunDevice tun = open_tun("10.9.0.2/32");
+  const std::string before = routing_state();
+  const TunnelRouting tunnel{"hawser0", {prefix("0.0.0.0/0"), prefix("::/0")}, {}, true, false, false};
+  const auto fill = [&](UndoLog& log) {
+    Routing routing(log, "home");
+    REQUIRE(routing.add_path(path1()));
+    REQUIRE(routing.add_path(path2()));
+    REQUIRE(routing.add_tunnel(tunnel));
+    return log.commands();
+  };
+  const auto dry = UndoLog::dry_run();
+  const std::vector<std::string> said = fill(*dry);
+  CHECK(routing_state() == before);
+  const auto log = open_log(net.log_path());
+  CHECK(fill(*log) == said);
+  // The printed commands are real ones: typed by hand they make the same state.
+  const std::string made = routing_state();
+  REQUIRE(log->undo_all());
+  REQUIRE(routing_state() == before);
+  for (const std::string& command : said) ip(command.substr(3));
+  const auto without_protocol = [](std::string text) {
+    for (size_t at; (at = text.find(" proto kernel")) != std::string::npos;) text.erase(at, 13);
+    for (size_t at; (at = text.find(" proto boot")) != std::string::npos;) text.erase(at, 11);
+    return text;
+  };
+  CHECK(without_protocol(routing_state()) == without_protocol(made));
+}
+
+}  // namespace
+}  // namespace hawser

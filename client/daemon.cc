@@ -10,6 +10,7 @@ namespace hawser::client {
 namespace {
 
 constexpr Duration kProbeInterval = Duration::millis(250);  // between echo requests of the first round trip
+constexpr Duration kGrace = Duration::millis(100);          // for the other links, before success is reported
 constexpr Duration kRetryInterval = Duration::seconds(5);   // links that could not be made, names while nobody answers
 constexpr Duration kGoodbye = Duration::millis(50);         // for the replies of those who asked us to end
 
@@ -125,6 +126,7 @@ void Daemon::watch_for_the_end() {
   hangup_ = loop_.on_signal(Signal::hangup, [this] { end(Done{}); });
   timeout_ = loop_.make_timer([this] { on_timeout(); });
   if (setup_.timeout != Duration::infinite()) timeout_.set_deadline(started_ + setup_.timeout);
+  grace_timer_ = loop_.make_timer([this] { report_success(); });
   probe_timer_ = loop_.make_timer([this] { send_probe(); });
   retry_timer_ = loop_.make_timer([this] { on_retry(); });
   retry_timer_.set_deadline(now() + kRetryInterval);
@@ -181,6 +183,7 @@ void Daemon::on_path_changed(const PathChanged& e) {
   if (e.reason != PathReason::none) line += std::string(" (") + name(e.reason) + ")";
   if (e.to == PathState::suspect || e.to == PathState::lost) line += ", silent for " + format_duration(e.gap);
   log_.info(line);
+  report_success();
 }
 
 // ---- the proof ----------------------------------------------------------------------------------------------------
@@ -220,10 +223,27 @@ void Daemon::on_first_round_trip() {
   if (auto ok = tunnel_->install_routes(); !ok) return end(ok);
   enter(State::connected);
   for (const std::string& command : undo_->commands()) log_.debug("changed: " + command);
-  std::string summary = connected_summary(report(), now() - started_, setup_.style);
+  connected_after_ = now() - started_;
+  log_.notice("connected in " + format_duration(connected_after_));
+  grace_timer_.set_deadline(now() + kGrace);
+  report_success();
+}
+
+bool Daemon::still_validating() const {
+  for (const SessionInfo& session : engine_->sessions(now())) {
+    for (const PathInfo& p : session.paths) {
+      if (p.state == PathState::validating) return true;
+    }
+  }
+  return false;
+}
+
+// The tunnel works; a moment more, and the other links have answered too and can be told.
+void Daemon::report_success() {
+  if (!proven_ || verdict_.given() || (grace_timer_.armed() && still_validating())) return;
+  std::string summary = connected_summary(report(), connected_after_, setup_.style);
   if (setup_.run.all_traffic) summary += "  DNS is not touched (dns = \"off\"): queries go to the resolvers of this machine as before\n";
   verdict_.give(ExitCode::ok, setup_.common.quiet ? std::string() : summary);
-  log_.notice("connected in " + format_duration(now() - started_));
 }
 
 // ---- time ---------------------------------------------------------------------------------------------------------

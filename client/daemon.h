@@ -64,6 +64,8 @@ class Daemon {
   void send_probe();
   bool on_delivered(ByteSpan packet);
   void on_first_round_trip();
+  bool still_validating() const;
+  void report_success();
   void on_timeout();
   void on_retry();
   void on_interfaces(const InterfaceWatcher::Change& change);
@@ -89,13 +91,14 @@ class Daemon {
   std::unique_ptr<InterfaceWatcher> watcher_;
   std::unique_ptr<ControlSocket> control_;
 
-  EventLoop::Timer timeout_, probe_timer_, retry_timer_, watchdog_, end_timer_;
+  EventLoop::Timer timeout_, probe_timer_, grace_timer_, retry_timer_, watchdog_, end_timer_;
   EventLoop::SignalWatch interrupt_, terminate_, hangup_;
 
   State state_ = State::connecting;
   UnixTime since_;
   bool answered_ = false;  // the server has confirmed its keys at least once
   bool proven_ = false;    // a packet made the round trip
+  Duration connected_after_;
   std::optional<FirstRoundTrip> first_round_trip_;
   std::optional<Status> result_;
 };

@@ -84,7 +84,9 @@ PathReport make_path_report(const PathInfo& p, wire::PathPriority in_force) {
   r.metered = p.metered;
   r.priority = to_text(in_force);
   r.state = name(p.state);
-  if (p.reason != PathReason::none) r.reason = name(p.reason);
+  // Not answering is no news of a path that was opened a moment ago.
+  const bool fresh = p.state == PathState::validating && p.sent_packets < 3;
+  if (p.reason != PathReason::none && !fresh) r.reason = name(p.reason);
   r.local = text_of(p.local);
   r.remote = text_of(p.remote);
   r.public_address = text_of(p.observed);

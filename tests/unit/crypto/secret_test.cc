@@ -150,14 +150,21 @@ TEST_CASE("one process-wide slab per size") {
 
 TEST_CASE("several threads share a slab") {
   SecretSlab slab(32);
-  std::atomic<int> torn{0};
+  std::atomic<int> torn{0}, ready{0};
   const auto work = [&](uint8_t mark) {
-    for (int i = 0; i < 20'000; ++i) {
-      uint8_t* slot = slab.acquire();
-      if (!all_zero(slot, 64)) ++torn;
-      std::fill_n(slot, 64, mark);
-      if (!std::all_of(slot, slot + 64, [&](uint8_t b) { return b == mark; })) ++torn;
-      slab.release(slot);
+    for (++ready; ready < 4;) {
+    }  // all at once, or the first is done before the last begins
+    std::array<uint8_t*, 8> held;
+    for (int i = 0; i < 50'000; ++i) {
+      for (uint8_t*& slot : held) {
+        slot = slab.acquire();
+        if (!all_zero(slot, 64)) ++torn;
+        std::fill_n(slot, 64, mark);
+      }
+      for (uint8_t* slot : held) {
+        if (!std::all_of(slot, slot + 64, [&](uint8_t b) { return b == mark; })) ++torn;
+        slab.release(slot);
+      }
     }
   };
   std::vector<std::thread> threads;

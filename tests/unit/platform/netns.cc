@@ -36,18 +36,28 @@ std::string enter_first() {
 
 }  // namespace
 
+namespace {
+bool skip(const std::string& why) {
+  if (std::getenv("CI") != nullptr) {
+    FAIL("cannot run here: " << why);
+  }
+  std::printf("SKIPPED: %s\n", why.c_str());
+  return false;
+}
+}  // namespace
+
 bool fresh_namespace() {
   static const std::string problem = enter_first();
-  if (!problem.empty()) {
-    if (std::getenv("CI") != nullptr) {
-      FAIL("cannot make a network namespace: " << problem);
-    }
-    std::printf("SKIPPED: cannot make a network namespace: %s\n", problem.c_str());
-    return false;
-  }
+  if (!problem.empty()) return skip("cannot make a network namespace: " + problem);
   REQUIRE(::unshare(CLONE_NEWNET) == 0);
   ip("link set lo up");
   return true;
+}
+
+bool fresh_namespace_with_tun() {
+  const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (!tun) return skip("cannot open /dev/net/tun: " + std::string(std::strerror(errno)));
+  return fresh_namespace();
 }
 
 Namespace Namespace::current() {
@@ -77,6 +87,16 @@ std::string ip(const std::string& words) {
   return run->output;
 }
 
+void add_address(const std::string& address, const std::string& device) {
+  const bool v6 = address.find(':') != std::string::npos;
+  ip("address add " + address + " dev " + device + (v6 ? " nodad" : ""));
+  const std::string alone = "local " + address.substr(0, address.find('/')) + " ";
+  for (int i = 0; v6 && i < 200; ++i) {
+    if (ip("-6 route show table local").find(alone) != std::string::npos) return;
+    ::usleep(5'000);
+  }
+}
+
 std::string routing_state() {
   return ip("-4 rule show") + ip("-6 rule show") + ip("-4 route show table all") + ip("-6 route show table all");
 }
@@ -90,11 +110,11 @@ void make_veth(const std::string& near, const std::string& near_address, const s
   // No link-local addresses, whose coming after a second would disturb comparisons.
   ip("link set " + near + " addrgenmode none");
   ip("link set " + near + " up");
-  if (!near_address.empty()) ip("address add " + near_address + " dev " + near + " nodad");
+  if (!near_address.empty()) add_address(near_address, near);
   other.enter();
   ip("link set " + far + " addrgenmode none");
   ip("link set " + far + " up");
-  if (!far_address.empty()) ip("address add " + far_address + " dev " + far + " nodad");
+  if (!far_address.empty()) add_address(far_address, far);
   here.enter();
 }
 

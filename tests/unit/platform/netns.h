@@ -12,6 +12,8 @@ namespace hawser::testing {
 // Moves this process into a fresh network namespace with lo up. False (SKIPPED printed, or a failure when CI is set)
 // when the system forbids it.
 bool fresh_namespace();
+// The same for a test that needs TUN devices: not everybody may open /dev/net/tun.
+bool fresh_namespace_with_tun();
 
 // The namespace the process is in now; enter() goes back to it. Sockets stay in the one where they were opened.
 class Namespace {
@@ -29,6 +31,8 @@ class Namespace {
 
 // Runs `ip` with these words; a failure fails the test. Returns what it printed.
 std::string ip(const std::string& words);
+// Adds an address and waits until the kernel has made its routes, too: for IPv6 it does so a little later.
+void add_address(const std::string& address, const std::string& device);
 // Everything that policy routing consists of, to compare before and after.
 std::string routing_state();
 // A veth pair; the second end is moved to `other`. Both are up with these addresses ("10.1.0.2/24", may be empty).

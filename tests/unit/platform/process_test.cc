@@ -1,4 +1,4 @@
-// Daemons, locks, programs, notifications.
+// Daemons and their verdicts, instance locks, programs run without a shell, notifications to systemd.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>

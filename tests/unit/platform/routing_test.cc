@@ -32,7 +32,7 @@ struct Laptop {
     client.enter();
     make_veth("e1", "10.1.0.2/24", "s1", "10.1.0.1/24", server);
     make_veth("e2", "10.2.0.2/24", "s2", "10.2.0.1/24", server);
-    ip("address add fd01::2/64 dev e1 nodad");
+    testing::add_address("fd01::2/64", "e1");
     ip("route add default via 10.1.0.1 dev e1 metric 100");
     ip("route add default via 10.2.0.1 dev e2 metric 600");
     ip("-6 route add default via fd01::1 dev e1");
@@ -75,7 +75,7 @@ bool goes_by(const std::string& words, const std::string& device) {
 }
 
 TEST_CASE("with a full tunnel paths, answers and neighbours keep their own ways") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   const Laptop net;
   const std::string before = routing_state();
   const auto log = open_log(net.log_path());
@@ -112,7 +112,7 @@ TEST_CASE("with a full tunnel paths, answers and neighbours keep their own ways"
 
 TEST_CASE(
     "a server without IPv6 inside: unreachable at once, no leak; without lan_access the neighbours are in the tunnel") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   const Laptop net;
   const std::string before = routing_state();
   const auto log = open_log(net.log_path());
@@ -168,7 +168,7 @@ TEST_CASE("tables and preferences that others use are skipped, and stay") {
 }
 
 TEST_CASE("two profiles over the same links: either goes down first") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   const Laptop net;
   const std::string before = routing_state();
   for (const bool first_goes_first : {true, false}) {
@@ -243,7 +243,7 @@ TEST_CASE("a path whose device is gone is removed without complaint; one that ca
 }
 
 TEST_CASE("a dry run prints what a real run does, and does nothing") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   const Laptop net;
   const TunDevice tun = open_tun("10.9.0.2/32");
   const std::string before = routing_state();

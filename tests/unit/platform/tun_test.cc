@@ -14,7 +14,6 @@
 namespace hawser {
 namespace {
 
-using testing::fresh_namespace;
 using testing::ip;
 
 IpPrefix prefix(const char* text) {
@@ -41,7 +40,7 @@ std::vector<uint8_t> next_udp_packet(TunDevice& tun) {
 }
 
 TEST_CASE("a TUN device gets a free name, MTU, addresses, and goes with its descriptor") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   std::string name;
   {
     Result<TunDevice> first = TunDevice::open("auto");
@@ -70,7 +69,7 @@ TEST_CASE("a TUN device gets a free name, MTU, addresses, and goes with its desc
 }
 
 TEST_CASE("a taken or impossible name is refused with a reason") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   ip("tuntap add dev other0 mode tun");
   ip("link add br0 type bridge");
   for (const char* taken : {"other0", "br0"}) {
@@ -87,7 +86,7 @@ TEST_CASE("a taken or impossible name is refused with a reason") {
 }
 
 TEST_CASE("packets go through in batches both ways") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   Result<TunDevice> tun = TunDevice::open("auto");
   REQUIRE(tun);
   REQUIRE(tun->add_address(prefix("10.9.0.2/24")));
@@ -117,7 +116,7 @@ TEST_CASE("packets go through in batches both ways") {
 }
 
 TEST_CASE("a device that somebody deletes is noticed") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   Result<TunDevice> tun = TunDevice::open("auto");
   REQUIRE(tun);
   CHECK_FALSE(tun->gone());
@@ -130,7 +129,7 @@ TEST_CASE("a device that somebody deletes is noticed") {
 }
 
 TEST_CASE("with IPv6 switched off the IPv4 address is set all the same") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   REQUIRE(run_program({"sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"}));
   CHECK_FALSE(ipv6_enabled());
   Result<TunDevice> tun = TunDevice::open("auto");

@@ -64,9 +64,9 @@ struct TwoLinks {
     client.enter();
     make_veth("e1", "10.1.0.2/24", "s1", "10.1.0.1/24", server);
     make_veth("e2", "10.2.0.2/24", "s2", "10.2.0.1/24", server);
-    ip("address add fd01::2/64 dev e1 nodad");
+    testing::add_address("fd01::2/64", "e1");
     server.enter();
-    ip("address add fd01::1/64 dev s1 nodad");
+    testing::add_address("fd01::1/64", "s1");
     ip("address add 203.0.113.7/32 dev lo");
     ip("address add 203.0.113.8/32 dev lo");
     client.enter();

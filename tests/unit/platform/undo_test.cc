@@ -42,7 +42,7 @@ struct Machine {
   Machine() : here(Namespace::current()), other(Namespace::create()) {
     here.enter();
     make_veth("e1", "10.1.0.2/24", "s1", "10.1.0.1/24", other);
-    ip("address add fd01::2/64 dev e1 nodad");
+    testing::add_address("fd01::2/64", "e1");
   }
 };
 
@@ -251,7 +251,7 @@ TEST_CASE("a torn last line is a change that was never made; nonsense in the mid
 }
 
 TEST_CASE("a device that got the name later is left alone") {
-  if (!fresh_namespace()) return;
+  if (!testing::fresh_namespace_with_tun()) return;
   const Machine m;
   {
     const auto log = open_log(m.log);

@@ -49,7 +49,7 @@ TEST_CASE("interfaces are listed with their usable addresses") {
   client.enter();
   make_veth("e1", "10.1.0.2/24", "s1", "", server);
   ip("address add 169.254.7.7/16 dev e1");
-  ip("address add fd01::2/64 dev e1 nodad");
+  testing::add_address("fd01::2/64", "e1");
   ip("address add fd01::3/64 dev e1 nodad preferred_lft 0");  // deprecated
   ip("link add br0 type bridge");
   ip("link add d0 type veth peer name d1");
@@ -169,7 +169,7 @@ TEST_CASE("a link reaches the server by its own default route, whatever the metr
   ip("route add default via 10.1.0.1 dev e1 metric 100");
   ip("route add default via 10.2.0.1 dev e2 metric 600");
   ip("route add default via 10.2.0.99 dev e2 metric 700");
-  ip("address add fd01::2/64 dev e1 nodad");
+  testing::add_address("fd01::2/64", "e1");
   ip("-6 route add default via fe80::1 dev e1");
   const IpAddress peer = addr("203.0.113.7");
   const uint32_t e1 = interface_index("e1"), e2 = interface_index("e2"), e3 = interface_index("e3");

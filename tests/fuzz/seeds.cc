@@ -57,6 +57,27 @@ void frames() {
     }
     put("endpoint_authenticated", role ? "server" : "client", tape);
   }
+  // Packets of the user and of nobody, in order, ahead and as fragments, and one that is another user's.
+  Bytes tape{1};
+  for (uint8_t i = 0; i < 6; ++i) {
+    Bytes packet(28);
+    packet[0] = 0x45;
+    packet[3] = 28;
+    packet[9] = 17;
+    const Bytes source{10, 9, 0, static_cast<uint8_t>(i == 5 ? 3 : 2)};
+    std::copy(source.begin(), source.end(), packet.begin() + 12);
+    const uint32_t seq = i == 2 ? 9 : i;
+    const Bytes frame = test::encode_frame(DataFrame{LaneId{3}, {TrafficClass::bulk, i == 4}, seq, ByteSpan(packet)});
+    tape = join(tape, {15, 0, 0, 0, static_cast<uint8_t>(frame.size())});
+    tape = join(tape, frame);
+    for (uint16_t offset : {uint16_t{0}, uint16_t{20}}) {
+      const ByteSpan piece = offset ? ByteSpan(packet).subspan(20) : ByteSpan(packet).first(20);
+      const Bytes fragment = test::encode_frame(FragmentFrame{LaneId{4}, {}, seq, offset, offset > 0, piece});
+      tape = join(tape, {15, 0, 0, 0, static_cast<uint8_t>(fragment.size())});
+      tape = join(tape, fragment);
+    }
+  }
+  put("endpoint_authenticated", "packets", tape);
   // Packets both ways with honest acks; a challenge from elsewhere and its answer.
   put("endpoint_authenticated", "traffic", {1, 1, 4, 0, 1, 15, 3, 0, 0, 1, 4, 3, 0, 0, 0,  20, 6, 0x40, 0,
                                             0, 9, 6, 1, 2, 3,  4, 5, 6, 7, 8, 4, 1, 0, 50, 5,  0, 0});
@@ -97,9 +118,10 @@ void payloads() {
   accept.mtu = 1400;
   accept.inner_v4 = accept.server_v4 = IpAddress::v4(10, 9, 0, 2);
   accept.observed = {accept.inner_v4, 443, 0};
-  accept.endpoints = {accept.observed, accept.observed};
-  accept.routes = {{IpAddress::v4(10, 0, 0, 0), 8}};
-  accept.dns = {accept.inner_v4};
+  // Every list at its bound: one more is one mutation away.
+  accept.endpoints.assign(kMaxAnnouncedEndpoints, accept.observed);
+  accept.routes.assign(kMaxAnnouncedRoutes, {IpAddress::v4(10, 0, 0, 0), 8});
+  accept.dns.assign(kMaxAnnouncedDns, accept.inner_v4);
   put("handshake_payload", "accept", encode(ResponsePayload{accept}));
   put("handshake_payload", "refused", encode(ResponsePayload{RefusedPayload{}}));
 }

@@ -240,6 +240,12 @@ TEST_CASE("values that mean nothing are malformed") {
     CAPTURE(name);
     CHECK(ends_as(hex) == Next::malformed);
   }
+  Bytes beyond(10 + 0x8001);  // ends at 65536, one byte beyond any packet
+  const Bytes head = from_hex("03 0000 000000 ffff 8001");
+  std::copy(head.begin(), head.end(), beyond.begin());
+  Next how;
+  read_all(ByteSpan(beyond), how);
+  CHECK(how == Next::malformed);
   std::string ranges;
   for (int i = 0; i < 31; ++i) ranges += "0000";
   CHECK(ends_as("04 01 00 00 00 00 00 20 7fff 00" + ranges) == Next::end);

@@ -23,9 +23,8 @@ Json or_null(const std::optional<UnixTime>& v) {
   return v ? Json(format_utc(*v)) : Json(nullptr);
 }
 
-// JSON has no infinity; whole numbers are written without a fraction.
+// Whole numbers are written without a fraction. What JSON does not have (infinity) the library writes as null.
 Json number(double v) {
-  if (!std::isfinite(v)) return nullptr;
   if (std::abs(v) < 9e15 && v == std::floor(v)) return static_cast<int64_t>(v);
   return v;
 }

@@ -126,6 +126,7 @@ TEST_CASE("suggestions are near or none") {
   constexpr std::string_view kWords[] = {"auto", "always", "secondary", "backup", "never"};
   CHECK(suggest("bakcup", kWords) == "backup");
   CHECK(suggest("Backup", kWords) == "backup");
+  CHECK(suggest("atuo", kWords) == "auto");  // one slip, though two letters differ
   CHECK(suggest("secondry", kWords) == "secondary");
   CHECK(suggest("sec", kWords) == "secondary");
   CHECK(suggest("nevr", kWords) == "never");

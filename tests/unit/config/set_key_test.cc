@@ -71,6 +71,12 @@ TEST_CASE("line ends and characters of more than one byte are respected") {
   CHECK(appended == text + "\r\n[[path]]\r\nmatch = { interface = \"eth0\" }\r\npriority = \"never\"\r\n");
 }
 
+TEST_CASE("columns count characters, not bytes") {
+  const std::string head = "path = [{ match = { interface = \"w\xc3\xa4n\xf0\x9f\x98\x80\" }, priority = ";
+  CHECK(set(head + "\"never\" }]\n" + minimal_profile(), "w\xc3\xa4n\xf0\x9f\x98\x80.priority", "backup") ==
+        head + "\"backup\" }]\n" + minimal_profile());
+}
+
 TEST_CASE("an interface's name may have dots") {
   const std::string edited = set(minimal_profile(), "eth0.100.priority", "backup");
   CHECK(priority_of(edited, "eth0.100") == PathPriority::backup);

@@ -252,10 +252,10 @@ TEST_CASE("send errors are values: too big, unreachable; what went before counts
   CHECK(send(*client6, std::string(1453, 'x'), address("[fd01::1]:4430")).error == SendError::message_too_big);
   CHECK(send(*client6, "x", address("[2001:db8::1]:4430")).error == SendError::unreachable);
 
-  const std::string big(2000, 'x');
-  const std::array<SendItem, 3> items{SendItem{bytes("one"), address("10.1.0.1:4430"), {}, 0, 0},
+  const std::string one = "one", big(2000, 'x'), three = "three";
+  const std::array<SendItem, 3> items{SendItem{bytes(one), address("10.1.0.1:4430"), {}, 0, 0},
                                       SendItem{bytes(big), address("10.1.0.1:4430"), {}, 0, 0},
-                                      SendItem{bytes("three"), address("10.1.0.1:4430"), {}, 0, 0}};
+                                      SendItem{bytes(three), address("10.1.0.1:4430"), {}, 0, 0}};
   const SendResult result = client->send(items);
   CHECK(result.items == 1);
   CHECK(result.error == SendError::message_too_big);

@@ -79,7 +79,7 @@ class Attack {
     auto initiator = Initiator::begin(params, peer_rng_);
     FUZZ_CHECK(initiator.has_value());
     const ByteSpan initiation = initiator->datagram();
-    receive(*engine_, {initiation.begin(), initiation.end()}, from_host(0), 0, now_);
+    receive({initiation.begin(), initiation.end()}, from_host(0), 0);
     Event event;
     while (engine_->poll_event(event)) {
       if (const auto* lookup = std::get_if<RegistryLookup>(&event)) answer_lookup(*engine_, lookup->id, now_);
@@ -111,7 +111,7 @@ class Attack {
     auto response = pending->respond(accept, SecretKey(), kPeerIndex, peer_rng_, make_null_cipher);
     FUZZ_CHECK(response && response->keys);
     keys_ = std::move(*response->keys);
-    receive(*engine_, response->datagram, from_host(0), 0, now_);
+    receive(response->datagram, from_host(0), 0);
     drain();
   }
 
@@ -137,7 +137,7 @@ class Attack {
     FUZZ_CHECK(nonce && keys_->send->seal(out.subspan(wire::kDataHeaderSize), plaintext,
                                           out.first(wire::kDataHeaderSize), *nonce));
     received_from_[host] += d.size();
-    receive(*engine_, std::move(d), from_host(host), path & 3, now_);
+    receive(std::move(d), from_host(host), path & 3);
   }
 
   void inner(Tape& tape) {
@@ -235,13 +235,16 @@ class Attack {
       FUZZ_CHECK(bursts < 20'000);
       for (size_t i = 0; i < batch.count; ++i) on_sent(batch.datagram(i), batch.to);
     }
-    DeliverBatch deliver;
-    while (engine_->poll_deliver(deliver)) {
-      for (ByteSpan p : deliver.packets) {
-        FUZZ_CHECK(p.size() >= 20);
-        if (server_) FUZZ_CHECK(p[0] >> 4 == 4 && IpAddress::v4(p.subspan(12, 4)) == kUserV4);
-      }
-    }
+    Receiver::take(*engine_, [this](ByteSpan p) { check_delivery(p); });
+  }
+
+  void check_delivery(ByteSpan p) const {
+    FUZZ_CHECK(p.size() >= 20);
+    if (server_) FUZZ_CHECK(p[0] >> 4 == 4 && IpAddress::v4(p.subspan(12, 4)) == kUserV4);
+  }
+
+  void receive(Bytes bytes, const UdpTuple& from, uint8_t ecn) {
+    receiver_.receive(*engine_, std::move(bytes), from, ecn, now_, [this](ByteSpan p) { check_delivery(p); });
   }
 
   void advance(Duration d) {
@@ -253,6 +256,7 @@ class Attack {
   const bool server_;
   CountingRng rng_{1}, peer_rng_{2};
   std::unique_ptr<Endpoint> engine_;
+  Receiver receiver_;
   std::optional<SessionKeys> keys_;
   SessionIndex engine_index_;
   Time now_{1'000'000'000};

@@ -37,7 +37,7 @@ class World {
         stranger(copy(tape.bytes(1400)), tape.u8());
         break;
       case 1:
-        receive(*client_, copy(tape.bytes(1400)), kClientSide, 0, now_);
+        give_client(copy(tape.bytes(1400)));
         break;
       case 2:
         stranger(initiation(tape.bytes(1160)), tape.u8());
@@ -75,12 +75,19 @@ class World {
  private:
   static Bytes copy(ByteSpan s) { return {s.begin(), s.end()}; }
 
+  void give_server(Bytes bytes, const UdpTuple& from, uint8_t ecn) {
+    server_receiver_.receive(*server_, std::move(bytes), from, ecn, now_, [this](ByteSpan) { ++delivered_; });
+  }
+  void give_client(Bytes bytes) {
+    client_receiver_.receive(*client_, std::move(bytes), kClientSide, 0, now_, [](ByteSpan) {});
+  }
+
   void stranger(Bytes bytes, uint8_t which) {
     const size_t host = which % kStrangers;
     from_stranger_[host] += bytes.size();
     UdpTuple from = kServerSide;
     from.remote = {IpAddress::v4(198, 51, 100, static_cast<uint8_t>(host)), 1000, 0};
-    receive(*server_, std::move(bytes), from, which >> 6, now_);
+    give_server(std::move(bytes), from, which >> 6);
   }
 
   // An initiation by somebody who knows the server's public key.
@@ -105,7 +112,7 @@ class World {
     if (seen->to_server) {
       stranger(std::move(d), tape.u8());
     } else {
-      receive(*client_, std::move(d), kClientSide, 0, now_);
+      give_client(std::move(d));
     }
   }
 
@@ -116,9 +123,9 @@ class World {
     const bool to_server = seen->to_server;
     if (flipped) d[tape.u16() % d.size()] ^= static_cast<uint8_t>(1 + tape.u8() % 255);
     if (!to_server) {
-      receive(*client_, std::move(d), kClientSide, 0, now_);
+      give_client(std::move(d));
     } else if (tape.u8() & 1) {
-      receive(*server_, std::move(d), kServerSide, 0, now_);  // with the client's own address for the source
+      give_server(std::move(d), kServerSide, 0);  // with the client's own address for the source
     } else {
       stranger(std::move(d), tape.u8());
     }
@@ -144,7 +151,7 @@ class World {
       FUZZ_CHECK(++sent_ < 100'000);
       for (size_t i = 0; i < batch.count; ++i) {
         Bytes d = copy(batch.datagram(i));
-        receive(*server_, d, kServerSide, 0, now_);
+        give_server(d, kServerSide, 0);
         remember(d, true);
       }
     }
@@ -154,7 +161,7 @@ class World {
       for (size_t i = 0; i < batch.count; ++i) {
         const ByteSpan d = batch.datagram(i);
         if (batch.to.remote == kServerSide.remote) {
-          receive(*client_, copy(d), kClientSide, 0, now_);
+          give_client(copy(d));
           remember(copy(d), false);
         } else {
           const size_t host = batch.to.remote.ip.bytes[3];
@@ -164,10 +171,8 @@ class World {
         }
       }
     }
-    DeliverBatch deliver;
-    while (server_->poll_deliver(deliver)) delivered_ += deliver.packets.size();
-    while (client_->poll_deliver(deliver)) {
-    }
+    Receiver::take(*server_, [this](ByteSpan) { ++delivered_; });
+    Receiver::take(*client_, [](ByteSpan) {});
     return any;
   }
 
@@ -189,6 +194,7 @@ class World {
   static constexpr size_t kStrangers = 4;
   CountingRng server_rng_{1}, client_rng_{2};
   std::unique_ptr<Endpoint> server_, client_;
+  Receiver server_receiver_, client_receiver_;
   Time now_ = kStart;
   SpinWatch watch_;
   std::vector<Seen> seen_;

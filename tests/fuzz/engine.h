@@ -107,10 +107,28 @@ inline void from_tun(Endpoint& e, const Bytes& bytes, Time now) {
   if (p) e.on_packets(std::span(&p, 1), now);
 }
 
-inline void receive(Endpoint& e, Bytes bytes, const UdpTuple& from, uint8_t ecn, Time now) {
-  ReceivedDatagram d{MutableByteSpan(bytes), from, ecn, now};
-  e.on_datagrams(std::span(&d, 1), now);
-}
+// An engine with its receive buffer: deliveries may point into it, so they are taken before the next datagram goes in,
+// as endpoint.h asks of every caller.
+class Receiver {
+ public:
+  template <typename OnPacket>
+  void receive(Endpoint& e, Bytes bytes, const UdpTuple& from, uint8_t ecn, Time now, OnPacket on_packet) {
+    bytes_ = std::move(bytes);
+    ReceivedDatagram d{MutableByteSpan(bytes_), from, ecn, now};
+    e.on_datagrams(std::span(&d, 1), now);
+    take(e, on_packet);
+  }
+  template <typename OnPacket>
+  static void take(Endpoint& e, OnPacket on_packet) {
+    DeliverBatch batch;
+    while (e.poll_deliver(batch)) {
+      for (ByteSpan p : batch.packets) on_packet(p);
+    }
+  }
+
+ private:
+  Bytes bytes_;
+};
 
 // An engine asked to come back at a moment that has passed, again and again, spins a core.
 class SpinWatch {

@@ -19,6 +19,12 @@ case ":$PATH:" in
 esac
 export PATH
 
+# Process 1 of a lab ignores signals that it has no trap for; set at once, for an early Ctrl-C.
+if [ "${NETLAB_INSIDE:-}" = 1 ] && [ $$ = 1 ]; then
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+fi
+
 # Addresses are from the documentation ranges (RFC 5737, RFC 3849); only the links' own are private, as behind a home router.
 SERVER4=198.51.100.1 SERVER4_SECOND=198.51.100.2
 SERVER6=2001:db8:51::1 SERVER6_SECOND=2001:db8:51::2
@@ -59,6 +65,10 @@ netlab_enter() {
     _netlab_enter_inside
     return
   fi
+  # A closed descriptor would be given to the next socket or file, and programs would take that for their input.
+  [ -e /proc/self/fd/0 ] || exec </dev/null
+  [ -e /proc/self/fd/1 ] || exec >/dev/null
+  [ -e /proc/self/fd/2 ] || exec 2>/dev/null
   if ! netlab_can_isolate; then
     echo "netlab: no permission to make namespaces (as user $(id -u)); run as root: sudo $0 $*" >&2
     exit 4
@@ -68,9 +78,6 @@ netlab_enter() {
 }
 
 _netlab_enter_inside() {
-  # Process 1 ignores signals that it has no trap for.
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
   # Read before /run is hidden: it may be a link into it.
   local resolv_conf
   resolv_conf=$(cat /etc/resolv.conf 2>/dev/null) || true

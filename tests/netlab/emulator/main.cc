@@ -60,7 +60,7 @@ int run_links(const std::vector<std::string>& links, const std::string& control,
     if (auto status = emulator.listen(control); !status) return fail(status.error());
   }
   catch_signals();
-  emulator.set_scheduling(hawser::netlab::schedule_first());
+  emulator.set_scheduling(hawser::netlab::schedule_first(2));
   emulator.run(g_stop, hawser::netlab::monotonic_now() + Duration::from_seconds(max_seconds));
   return 0;
 }

@@ -27,10 +27,11 @@ inline bool request_short_slice() {
 }
 
 // "fifo", "nice" or, where both are forbidden (user namespaces), "slice" or "normal".
-inline const char* schedule_first() {
+// `rank` orders such processes among each other: the emulator goes before the probes.
+inline const char* schedule_first(int rank) {
   prctl(PR_SET_TIMERSLACK, 1);
   sched_param priority{};
-  priority.sched_priority = 1;
+  priority.sched_priority = rank;
   if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) == 0) return "fifo";
   if (setpriority(PRIO_PROCESS, 0, -15) == 0) return "nice";
   return request_short_slice() ? "slice" : "normal";

@@ -167,7 +167,7 @@ std::string DirectionSettings::to_text() const {
 Status parse_setting(LinkSettings& settings, Which which, std::string_view text) {
   size_t equals = text.find('=');
   if (equals == std::string_view::npos) {
-    return Error{ExitCode::usage, "\"" + std::string(text) + "\" is not key=value"};
+    return Error{ExitCode::usage, std::string(text) + " is not key=value"};
   }
   std::string_view key = text.substr(0, equals);
   std::string_view value = text.substr(equals + 1);

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
 
   CLI11_PARSE(app, argc, argv);
   // The UDP modes are clocks; TCP transfers compete for the processor like any program.
-  if (*send || *receive || *echo || *ping) hawser::netlab::schedule_first();
+  if (*send || *receive || *echo || *ping) hawser::netlab::schedule_first(1);
   hawser::Status status = *send      ? udp_send(udp)
                           : *receive ? udp_receive(udp)
                           : *echo    ? udp_echo(udp)

@@ -23,6 +23,8 @@ namespace {
 
 constexpr size_t kChunk = 128 * 1024;
 constexpr Duration kBin = Duration::millis(100);
+// What the sender's buffers still hold at the end may take this long to arrive; a report does not wait any longer.
+constexpr double kDrainSeconds = 10;
 
 // What a receiver saw: times of arrivals in bins, and silence.
 class Meter {
@@ -53,9 +55,11 @@ class Meter {
     line.add("goodput_bps", measured.ns > 0 ? static_cast<double>(counted) * 8 / measured.to_seconds() : 0);
     line.add("bytes", static_cast<double>(total_)).add("seconds", (last_ - start_).to_seconds(), 3);
     line.add("stall_ms", stall_.to_millis(), 3).add("stall_at_s", (stall_start_ - start_).to_seconds(), 3);
-    std::string series;
-    for (uint64_t bytes : bins_) series += (series.empty() ? "" : ",") + std::to_string(bytes * 80);
-    return line.add_raw("congestion", "\"" + congestion + "\"").add_raw("bps_per_100ms", "[" + series + "]").text();
+    std::string series = "[";
+    for (uint64_t bytes : bins_) series.append(series.size() > 1 ? "," : "").append(std::to_string(bytes * 80));
+    std::string quoted = "\"";
+    quoted.append(congestion).append("\"");
+    return line.add_raw("congestion", quoted).add_raw("bps_per_100ms", series.append("]")).text();
   }
 
  private:
@@ -135,9 +139,6 @@ void receive_data(int fd, Time limit, const std::function<void(size_t, Time)>& o
     if (n > 0) on_bytes(static_cast<size_t>(n), wall_now());
   }
 }
-
-// The stalls of an ended transfer: data still queued at the sender's end may arrive late, for as long as it takes.
-constexpr double kDrainSeconds = 10;
 
 void serve_one(Socket socket) {
   Request request;
@@ -252,6 +253,8 @@ Status tcp_run(const TcpOptions& options) {
   for (Socket& socket : sockets) threads.emplace_back([&, fd = socket.fd()] { send_data(fd, options.seconds); });
   for (std::thread& thread : threads) thread.join();
   for (Socket& socket : sockets) {
+    timeval limit{static_cast<time_t>(2 * kDrainSeconds), 0};
+    setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     json = read_line(socket.fd());
     if (json.empty()) return Error{ExitCode::unexpected, "the connection broke: no report from the server"};
     printf("%s\n", json.c_str());

@@ -14,8 +14,6 @@ constexpr Duration kGrace = Duration::millis(100);          // for the other lin
 constexpr Duration kRetryInterval = Duration::seconds(5);   // links that could not be made, names while nobody answers
 constexpr Duration kGoodbye = Duration::millis(50);         // for the replies of those who asked us to end
 
-std::string error_text(const Status& s) { return s ? std::string() : s.error().message; }
-
 }  // namespace
 
 Daemon::Daemon(EventLoop& loop, Log& log, DaemonSetup& setup, Verdict& verdict)
@@ -332,7 +330,7 @@ void Daemon::end(Status result) {
 }
 
 Status Daemon::finish() {
-  log_.notice(result_ && *result_ ? "ending" : "ending: " + (result_ ? error_text(*result_) : std::string("it could not start")));
+  if (result_ && *result_) log_.notice("ending as asked");
   watcher_.reset();
   servers_.reset();
   if (engine_ && pump_) {

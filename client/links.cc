@@ -157,17 +157,20 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
   }
   for (const auto& [key, path] : needed) {
     const auto it = routing_.find(key);
-    Status done = Done{};
     if (it != routing_.end()) {
-      done = setup_.routing->update_path(it->second, path);
-    } else if (auto handle = setup_.routing->add_path(path); handle) {
-      routing_[key] = *handle;
-    } else {
-      done = handle.error();
+      // What another program made of our routes stays: the link goes on with it.
+      if (auto ok = setup_.routing->update_path(it->second, path); !ok) {
+        setup_.log->write_limited(LogLevel::warning, "update " + path.interface, path.interface + ": " + ok.error().message, now());
+      }
+      continue;
     }
-    if (done) continue;
+    const auto handle = setup_.routing->add_path(path);
+    if (handle) {
+      routing_[key] = *handle;
+      continue;
+    }
     incomplete_ = true;
-    setup_.log->warning(path.interface + ": " + done.error().message);
+    setup_.log->warning(path.interface + ": " + handle.error().message);
     // Without its rules a link's datagrams would enter the tunnel that they carry.
     std::erase_if(wanted, [&, &k = key](const auto& w) { return w.first.interface_index == k.first && w.first.source == k.second; });
   }

@@ -41,17 +41,12 @@ LogLevel log_level(const UpOptions& options, const Profile& profile) {
   return level;
 }
 
-// Runs the daemon in this process. Errors come back complete: what, why, and where the log is.
-Status run_daemon(DaemonSetup& setup, Log log, Verdict& verdict) {
+// Runs the daemon in this process.
+Status run_daemon(DaemonSetup& setup, Log& log, Verdict& verdict) {
   auto loop = EventLoop::create();
   if (!loop) return loop.error();
-  Status result = Done{};
-  {
-    Daemon daemon(**loop, log, setup, verdict);
-    result = daemon.run();
-  }
-  if (!result) log.error(result.error().message);
-  return result;
+  Daemon daemon(**loop, log, setup, verdict);
+  return daemon.run();
 }
 
 // The waiting command prints what the child says; the child's own ending is what it returns.
@@ -59,8 +54,9 @@ Status run_in_background(DaemonSetup& setup, LogLevel level) {
   const std::string log_file = setup.instance.log_file();
   auto code = daemonize(log_file, [&](Verdict& verdict) {
     auto log = Log::to_file(log_file, level);
-    const Status result = log ? run_daemon(setup, std::move(*log), verdict) : Status{log.error()};
+    const Status result = log ? run_daemon(setup, *log, verdict) : Status{log.error()};
     if (result) return ExitCode::ok;
+    if (log) log->error(result.error().message);
     const std::string hint = result.error().code == ExitCode::interrupted ? "" : "\n   log:  " + log_file;
     verdict.give(result.error().code, "vpn-up: " + result.error().message + hint + "\n");
     return result.error().code;
@@ -71,9 +67,8 @@ Status run_in_background(DaemonSetup& setup, LogLevel level) {
 
 Status run_in_foreground(DaemonSetup& setup, LogLevel level) {
   Verdict nobody_waits;
-  const Status result = run_daemon(setup, Log::to_stderr(level), nobody_waits);
-  // It was logged, and the log is where the message would go.
-  return result ? result : Status{Error{result.error().code, ""}};
+  Log log = Log::to_stderr(level);
+  return run_daemon(setup, log, nobody_waits);  // an error goes where the log goes: to stderr
 }
 
 Status start(const UpOptions& options, const Instance& instance, const Profile& profile) {

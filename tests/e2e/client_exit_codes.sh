@@ -99,7 +99,12 @@ unchanged 'a wrong server key'
 
 step '9: an answer, but no round trip'
 on server nft -f - <<'NFT'
-table inet deaf { chain input { type filter hook input priority 0; iifname "hawser-srv" drop; } }
+table inet deaf {
+  chain input {
+    type filter hook input priority 0; policy accept;
+    iifname "hawser-srv" drop
+  }
+}
 NFT
 expect_exit 9 vpn up home --timeout 2s
 expect_match 'what happened' 'the server answered' "$output"

@@ -20,6 +20,7 @@ constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
 constexpr double kLossIsCongestion = 0.10;  // DESIGN.md, 5: below it, without a rise of delay, loss is the radio's
 constexpr double kProbeLossExcess = 0.05;   // loss while probing above that while cruising: the queue is shorter than the probe
+constexpr double kFarBelow = 0.7;
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
 constexpr uint64_t kMinDatagrams = 4;
@@ -73,6 +74,7 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
   // A sample over much less than the minimum RTT is an artefact of ack compression. (A cross-ack may take half of it.)
   if (s.ack.sample_interval < s.rtt.min() / 2) return;
   if (s.ack.sample_app_limited && s.ack.delivery_rate < bandwidth_) return;
+  round_max_rate_ = std::max(round_max_rate_, s.ack.delivery_rate);
   max_rate_.update(s.ack.delivery_rate, round_);
   bandwidth_ = max_rate_.value(round_);
 }
@@ -102,6 +104,18 @@ void ModelController::on_round_end(const CongestionSample& s) {
     max_rate_.scale(0.85);
     bandwidth_ = max_rate_.value(round_);
   }
+  // A queue that does not go away while far less is delivered than the model says: the path has become slower. The filter
+  // would remember the old rate for ten of the (now long) rounds.
+  const bool far_below = delay_rose && !round_app_limited_ && round_max_rate_ < bandwidth_ * kFarBelow && phase_ != Phase::startup;
+  slow_rounds_ = far_below ? slow_rounds_ + 1 : 0;
+  if (slow_rounds_ >= 2) {
+    max_rate_.restart(round_max_rate_, round_);
+    bandwidth_ = round_max_rate_;
+    slow_rounds_ = 0;
+    deep_drain_ = true;
+    enter(Phase::probe_down, s.now);
+  }
+  round_max_rate_ = BitRate{};
   if (!round_app_limited_) ++round_;
   round_lost_ = round_acked_ = 0;
   round_app_limited_ = false;

@@ -26,6 +26,11 @@ class WindowedMaxRate {
     }
     return best;
   }
+  // Forgets all but this: the path has changed.
+  void restart(BitRate rate, uint64_t round) {
+    slots_.fill(BitRate{});
+    update(rate, round);
+  }
   void scale(double k) {
     for (BitRate& s : slots_) s.bps *= k;
   }
@@ -76,6 +81,8 @@ class ModelController final : public Controller {
   bool round_app_limited_ = false;
   uint64_t round_lost_ = 0, round_acked_ = 0;
   Duration round_min_rtt_ = Duration::infinite();
+  BitRate round_max_rate_;
+  int slow_rounds_ = 0;             // consecutive rounds of a queue and a rate far below the model
 
   BitRate full_bandwidth_;          // startup: the plateau's height
   int full_bandwidth_rounds_ = 0;

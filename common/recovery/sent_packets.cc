@@ -120,6 +120,11 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
   bool have_newest = false;
   uint64_t newest_pn = 0;
   if (!lost_.empty()) settle_late(ack, r);
+  if (r.spurious_loss) {
+    reordering_seen_ = true;
+    reorder_mult_ = std::min(reorder_mult_ + 1, 16);
+    losses_since_spurious_ = 0;
+  }
   for (size_t i = ack.range_count; i-- > 0;) {
     const uint64_t last = ack.ranges[i].last.value;
     for (uint64_t pn = std::max(ack.ranges[i].first.value, base_); pn <= last; ++pn) {
@@ -171,11 +176,6 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
     r.delivery_rate = BitRate::from_bytes_over(static_cast<double>(r.sample_delivered), interval);
     r.sample_app_limited = newest.app_limited;
     r.sample_prior_delivered = newest.delivered;
-  }
-  if (r.spurious_loss) {
-    reordering_seen_ = true;
-    reorder_mult_ = std::min(reorder_mult_ + 1, 16);
-    losses_since_spurious_ = 0;
   }
   detect_losses(rtt, now, r, lost);
   r.sample_lost = lost_bytes_ > newest.lost_bytes ? lost_bytes_ - newest.lost_bytes : 0;

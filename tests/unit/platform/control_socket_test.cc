@@ -1,7 +1,10 @@
 // The control socket: requests, streams, limits, credentials.
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdio>
 
 #include <thread>
 
@@ -129,6 +132,31 @@ TEST_CASE("an endless line, a crowd and a silent reader are cut off; others stay
   f.turn();
   CHECK(f.server->client_count() == 0);
   CHECK(f.gone.size() == 2);
+}
+
+TEST_CASE("a plain user may ask but not change") {
+  if (::geteuid() != 0) {
+    std::printf("SKIPPED: only root can become another user\n");
+    return;
+  }
+  Fixture f;
+  REQUIRE(::chmod(f.dir.path().c_str(), 0755) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
+    Result<ControlClient> client = ControlClient::connect(f.path);
+    const bool sent = client && client->send_line("hello", Duration::seconds(5));
+    ::_exit(sent && client->read_line(Duration::seconds(5)) ? 0 : 1);
+  }
+  const Time deadline = now() + Duration::seconds(5);
+  while (f.requests.empty() && now() < deadline) f.loop->run_once(false);
+  f.turn();
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  REQUIRE(f.peers.size() == 1);
+  CHECK(f.peers[0].uid == 65534);
+  CHECK_FALSE(f.peers[0].may_change);
 }
 
 TEST_CASE("close() lets everything queued out first") {

@@ -1,8 +1,10 @@
 // Daemons and their verdicts, instance locks, programs run without a shell, notifications to systemd.
 #include <fcntl.h>
+#include <pty.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -188,6 +190,57 @@ TEST_CASE("systemd is told by a path and by an abstract socket") {
     CHECK(std::string(text, static_cast<size_t>(n)) == "READY=1\nSTATUS=connected");
   }
   ::unsetenv("NOTIFY_SOCKET");
+}
+
+TEST_CASE("a secret piped in is read up to the end of its line and no further") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  REQUIRE(::write(ends[1], "  hawser1:abc \nrest", 18) == 18);
+  const int saved = ::dup(0);
+  ::dup2(ends[0], 0);
+  const Result<std::string> line = read_secret_line("invite: ");
+  char rest[8];
+  const ssize_t left = ::read(0, rest, sizeof rest);
+  ::close(ends[1]);
+  const Result<std::string> none = read_secret_line("invite: ");
+  ::dup2(saved, 0);
+  ::close(saved);
+  ::close(ends[0]);
+  REQUIRE(line);
+  CHECK(*line == "hawser1:abc");
+  CHECK(left == 3);
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == ExitCode::usage);
+}
+
+TEST_CASE("a prompt on a terminal is silent, and Ctrl-C leaves the terminal as it was") {
+  int out[2];
+  REQUIRE(::pipe2(out, O_CLOEXEC) == 0);
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    const Result<std::string> line = read_secret_line("invite: ");
+    termios now_there{};
+    const bool echo = ::tcgetattr(0, &now_there) == 0 && (now_there.c_lflag & ECHO) != 0;
+    const char told[2] = {line ? 'l' : line.error().code == ExitCode::interrupted ? 'i' : 'e', echo ? 'y' : 'n'};
+    ::_exit(::write(out[1], told, 2) == 2 ? 0 : 1);
+  }
+  REQUIRE(child > 0);
+  std::string shown;
+  char buffer[256];
+  while (shown.find("invite: ") == std::string::npos) {
+    const ssize_t n = ::read(terminal, buffer, sizeof buffer);
+    REQUIRE(n > 0);
+    shown.append(buffer, static_cast<size_t>(n));
+  }
+  REQUIRE(::write(terminal, "secret\x03", 7) == 7);
+  char told[2];
+  REQUIRE(::read(out[0], told, 2) == 2);
+  CHECK(told[0] == 'i');
+  CHECK(told[1] == 'y');
+  CHECK(shown.find("secret") == std::string::npos);
+  ::waitpid(child, nullptr, 0);
+  for (const int fd : {terminal, out[0], out[1]}) ::close(fd);
 }
 
 TEST_CASE("the watchdog's interval is half of what systemd waits, and only for us") {

@@ -1,0 +1,191 @@
+// Fair queueing, CoDel, classification at the entrance.
+#include <catch2/catch.hpp>
+
+#include <map>
+
+#include "common/queue/ingress_queue.h"
+
+namespace hawser {
+namespace {
+
+std::vector<uint8_t> udp(uint16_t port, size_t size, uint8_t tos = 0) {
+  std::vector<uint8_t> p(size, 0);
+  p[0] = 0x45;
+  p[1] = tos;
+  p[2] = static_cast<uint8_t>(size >> 8);
+  p[3] = static_cast<uint8_t>(size);
+  p[9] = 17;
+  p[15] = 2;
+  p[19] = 1;
+  p[20] = p[22] = static_cast<uint8_t>(port >> 8);
+  p[21] = p[23] = static_cast<uint8_t>(port);
+  return p;
+}
+
+struct Harness {
+  PacketPool pool;
+  IngressQueue q;
+  DropCounters drops;
+  Time now{1'000'000'000};
+
+  void put(uint16_t port, size_t size = 1400, uint8_t tos = 0) {
+    const auto bytes = udp(port, size, tos);
+    Packet p = pool.copy_of(bytes);
+    q.enqueue(std::move(p), *parse_packet(bytes, 1), now, drops);
+  }
+  // The port of the packet served, or 0.
+  uint16_t get(IngressHead* out = nullptr) {
+    IngressHead head;
+    q.begin_round();
+    if (!q.head(head, now, drops)) return 0;
+    if (out) *out = head;
+    const Packet p = q.pop(now);
+    return static_cast<uint16_t>(p.bytes()[20] << 8 | p.bytes()[21]);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("two floods share; a newcomer goes first") {
+  Harness h;
+  for (int i = 0; i < 50; ++i) h.put(1000), h.put(2000);
+  std::map<uint16_t, int> served;
+  for (int i = 0; i < 40; ++i) ++served[h.get()];
+  CHECK(std::abs(served[1000] - served[2000]) <= 2);
+  h.put(53, 80);
+  IngressHead head;
+  CHECK(h.get(&head) == 53);
+  CHECK(head.sparse);
+}
+
+TEST_CASE("a backlogged flow is not sparse") {
+  Harness h;
+  for (int i = 0; i < 10; ++i) h.put(1000);
+  IngressHead head;
+  h.get(&head);
+  h.get(&head);
+  h.get(&head);
+  CHECK_FALSE(head.sparse);
+  CHECK(head.packet_class.traffic == TrafficClass::bulk);
+}
+
+TEST_CASE("a standing queue is cut by CoDel, a short burst is not") {
+  Harness h;
+  for (int i = 0; i < 20; ++i) h.put(1000);
+  for (int i = 0; i < 20; ++i) h.get(), h.now += Duration::millis(1);
+  CHECK(h.drops[DropReason::ingress_aqm] == 0);
+  // Twice what leaves comes in, for a second.
+  for (int i = 0; i < 1000; ++i) {
+    h.put(1000), h.put(1000);
+    h.get();
+    h.now += Duration::millis(1);
+  }
+  CHECK(h.drops[DropReason::ingress_aqm] > 3);
+}
+
+TEST_CASE("an ECN-capable packet is marked instead of dropped, and its checksum stays right") {
+  Harness h;
+  int marked = 0;
+  for (int i = 0; i < 1000; ++i) {
+    h.put(1000, 1400, 2), h.put(1000, 1400, 2);
+    IngressHead head;
+    h.q.begin_round();
+    if (h.q.head(head, h.now, h.drops)) {
+      const Packet p = h.q.pop(h.now);
+      marked += head.ecn == 3 && (p.bytes()[1] & 3) == 3;
+    }
+    h.now += Duration::millis(1);
+  }
+  CHECK(marked > 3);
+  CHECK(h.drops[DropReason::ingress_aqm] == 0);
+}
+
+TEST_CASE("set_ecn repairs the header checksum") {
+  auto p = udp(1000, 100, 2);
+  auto sum = [&] {
+    uint32_t s = 0;
+    for (size_t i = 0; i < 20; i += 2) s += static_cast<uint32_t>(p[i] << 8 | p[i + 1]);
+    while (s >> 16) s = (s & 0xffff) + (s >> 16);
+    return s;
+  };
+  const uint32_t c = 0xffff - sum();
+  p[10] = static_cast<uint8_t>(c >> 8);
+  p[11] = static_cast<uint8_t>(c);
+  REQUIRE(sum() == 0xffff);
+  set_ecn(p, 3);
+  CHECK((p[1] & 3) == 3);
+  CHECK(sum() == 0xffff);
+}
+
+TEST_CASE("at the bound the longest flow pays") {
+  Harness h;
+  h.put(53, 80);
+  for (size_t i = 0; i < kIngressBytes / 1400 + 100; ++i) h.put(1000);
+  CHECK(h.drops[DropReason::ingress_full] > 90);
+  CHECK(h.q.bytes() <= kIngressBytes);
+  CHECK(h.get() == 53);
+}
+
+TEST_CASE("a flow that is told to wait lets others pass") {
+  Harness h;
+  h.put(1000);
+  h.put(2000);
+  IngressHead head;
+  h.q.begin_round();
+  REQUIRE(h.q.head(head, h.now, h.drops));
+  h.q.skip(h.now);
+  REQUIRE(h.q.head(head, h.now, h.drops));
+  const Packet p = h.q.pop(h.now);
+  CHECK((p.bytes()[20] << 8 | p.bytes()[21]) == 2000);
+  CHECK_FALSE(h.q.head(head, h.now, h.drops));
+}
+
+TEST_CASE("small slow UDP and marked traffic are urgent and unordered; QUIC and floods are not") {
+  Harness h;
+  IngressHead head;
+  h.put(4000, 200);
+  h.get(&head);
+  CHECK(head.packet_class == PacketClass{TrafficClass::interactive, true});
+  h.put(4001, 1400, 46 << 2);
+  h.get(&head);
+  CHECK(head.packet_class == PacketClass{TrafficClass::realtime, true});
+  h.put(443, 200);
+  h.get(&head);
+  CHECK(head.packet_class == PacketClass{TrafficClass::bulk, false});
+  for (int i = 0; i < 300; ++i) h.put(4002, 200);
+  for (int i = 0; i < 300; ++i) h.get(&head);
+  CHECK(head.packet_class == PacketClass{TrafficClass::bulk, false});
+}
+
+TEST_CASE("packets that are no IP packets are refused, whatever their length") {
+  const auto good = udp(1000, 100);
+  CHECK(parse_packet(good, 1));
+  for (size_t n = 0; n < good.size(); ++n) CHECK_FALSE(parse_packet(ByteSpan{good}.first(n), 1));
+  std::vector<uint8_t> v6(48, 0);
+  v6[0] = 0x60;
+  v6[5] = 8;
+  v6[6] = 17;
+  CHECK(parse_packet(v6, 1));
+  v6[6] = 0;  // a hop-by-hop header that claims to be longer than the packet
+  v6[41] = 200;
+  CHECK(parse_packet(v6, 1));  // no ports can be read, but it is an IPv6 packet
+  v6[5] = 9;
+  CHECK_FALSE(parse_packet(v6, 1));
+}
+
+TEST_CASE("the pool ends at its bound and gives everything back") {
+  PacketPool pool(2048, 1u << 20);
+  std::vector<Packet> held;
+  while (Packet p = pool.allocate()) held.push_back(std::move(p));
+  CHECK(held.size() >= 400);
+  CHECK(pool.allocated_bytes() <= (1u << 20));
+  held.clear();
+  CHECK(pool.in_use() == 0);
+  Packet a = pool.allocate();
+  Packet b = a.slice(10, 20);
+  a = Packet{};
+  CHECK(pool.in_use() == 1);
+  CHECK(b.size() == 20);
+}
+
+}  // namespace hawser

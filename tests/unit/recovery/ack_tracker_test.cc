@@ -1,0 +1,85 @@
+// Received ranges and when an acknowledgement is due.
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "common/recovery/ack_tracker.h"
+
+namespace hawser {
+namespace {
+
+constexpr Time kStart{1'000'000'000};
+
+std::set<uint64_t> reported(const wire::AckFrame& f) {
+  std::set<uint64_t> s;
+  for (size_t i = 0; i < f.range_count; ++i) {
+    for (uint64_t pn = f.ranges[i].first.value; pn <= f.ranges[i].last.value; ++pn) s.insert(pn);
+  }
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("ranges join, split and stay in descending order") {
+  AckTracker t;
+  for (uint64_t pn : {0, 1, 5, 3, 4, 9, 7, 8, 2}) t.on_received(PacketNumber{pn}, true, 0, kStart);
+  const auto f = t.frame(PathId{3}, kStart + Duration::millis(2));
+  REQUIRE(f.range_count == 2);
+  CHECK(f.ranges[0].first.value == 7);
+  CHECK(f.ranges[0].last.value == 9);
+  CHECK(f.ranges[1].first.value == 0);
+  CHECK(f.ranges[1].last.value == 5);
+  CHECK(f.path.value == 3);
+}
+
+TEST_CASE("random arrivals are reported as a set would hold them") {
+  uint64_t s = 42;
+  INFO("seed 42");
+  AckTracker t;
+  std::set<uint64_t> model;
+  for (int i = 0; i < 400; ++i) {
+    s ^= s << 13, s ^= s >> 7, s ^= s << 17;
+    const uint64_t pn = s % 40;  // at most 20 ranges: none falls off
+    t.on_received(PacketNumber{pn}, true, 0, kStart);
+    model.insert(pn);
+    REQUIRE(reported(t.frame(PathId{0}, kStart)) == model);
+  }
+}
+
+TEST_CASE("more ranges than fit: the oldest fall off, the newest stay") {
+  AckTracker t;
+  for (uint64_t i = 0; i < 100; ++i) t.on_received(PacketNumber{i * 2}, true, 0, kStart);
+  const auto f = t.frame(PathId{0}, kStart);
+  CHECK(f.range_count == wire::kMaxAckRanges);
+  CHECK(f.ranges[0].last.value == 198);
+  CHECK(f.ranges[wire::kMaxAckRanges - 1].first.value == 198 - 2 * (wire::kMaxAckRanges - 1));
+}
+
+TEST_CASE("an ack is due after two, at once for a gap, else within the maximum delay") {
+  AckTracker t;
+  CHECK(t.due() == Time::infinite());
+  t.on_received(PacketNumber{0}, true, 0, kStart);
+  CHECK(t.due() == kStart + kMaxAckDelay);
+  t.on_received(PacketNumber{1}, true, 0, kStart);
+  CHECK(t.is_due(kStart));
+  t.mark_sent();
+  CHECK(t.due() == Time::infinite());
+  t.on_received(PacketNumber{3}, true, 0, kStart);
+  CHECK(t.is_due(kStart));
+  t.mark_sent();
+  t.on_received(PacketNumber{4}, false, 0, kStart);
+  CHECK(t.due() == Time::infinite());  // an ack asks for no ack
+}
+
+TEST_CASE("congestion marks are counted by kind") {
+  AckTracker t;
+  t.on_received(PacketNumber{0}, true, 3, kStart);
+  t.on_received(PacketNumber{1}, true, 2, kStart);
+  t.on_received(PacketNumber{2}, true, 1, kStart);
+  const auto f = t.frame(PathId{0}, kStart);
+  CHECK(f.ecn.ce == 1);
+  CHECK(f.ecn.ect0 == 1);
+  CHECK(f.ecn.ect1 == 1);
+}
+
+}  // namespace hawser

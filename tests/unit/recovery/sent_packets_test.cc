@@ -1,0 +1,179 @@
+// Settling of sent datagrams: acks, losses, probes, rate samples, and acks that lie.
+#include <catch2/catch.hpp>
+
+#include "common/recovery/sent_packets.h"
+
+namespace hawser {
+namespace {
+
+struct Harness {
+  PacketPool packets;
+  SegmentPool segments;
+  SentPackets sent;
+  RttEstimator rtt;
+  OneWayDelay owd;
+  SentPackets::LostSegments lost;
+  Time now{1'000'000'000};
+
+  SegmentRef send(uint16_t size = 1000) {
+    SegmentRef s = segments.make();
+    s->packet = packets.allocate();
+    s->copies_in_flight = 1;
+    SentPacket& p = sent.on_sent(now, size, true, false);
+    p.segments[p.segment_count++] = s;
+    return s;
+  }
+  AckResult ack(uint64_t first, uint64_t last, bool own = true) {
+    wire::AckFrame f;
+    f.ranges[0] = {PacketNumber{first}, PacketNumber{last}};
+    f.range_count = 1;
+    f.largest_received_at = now;
+    return sent.on_ack(f, own, rtt, owd, now, lost);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an ack settles, frees the window, measures the round trip") {
+  Harness h;
+  auto s = h.send();
+  CHECK(h.sent.bytes_in_flight() == 1000);
+  h.now += Duration::millis(30);
+  const AckResult r = h.ack(0, 0);
+  CHECK(r.valid);
+  CHECK(r.acked_bytes == 1000);
+  CHECK(h.sent.bytes_in_flight() == 0);
+  CHECK(h.rtt.smoothed() == Duration::millis(30));
+  CHECK(s->delivered);
+  CHECK(s->copies_in_flight == 0);
+}
+
+TEST_CASE("an ack for what was never sent moves nothing") {
+  Harness h;
+  h.send();
+  const AckResult r = h.ack(0, 5);
+  CHECK_FALSE(r.valid);
+  CHECK(h.sent.bytes_in_flight() == 1000);
+}
+
+TEST_CASE("the same ack twice counts once") {
+  Harness h;
+  h.send();
+  h.send();
+  h.ack(0, 0);
+  const AckResult r = h.ack(0, 0);
+  CHECK(r.valid);
+  CHECK(r.acked_bytes == 0);
+  CHECK(h.sent.bytes_in_flight() == 1000);
+}
+
+TEST_CASE("three later ones acknowledged: the one before is lost and handed out for repair") {
+  Harness h;
+  auto first = h.send();
+  for (int i = 0; i < 3; ++i) h.send();
+  h.now += Duration::millis(20);
+  h.ack(1, 2);
+  CHECK(h.lost.empty());
+  const AckResult r = h.ack(1, 3);
+  CHECK(r.lost_packets == 1);
+  REQUIRE(h.lost.size() == 1);
+  CHECK(&*h.lost[0] == &*first);
+  CHECK(first->copies_in_flight == 0);
+  CHECK(h.sent.bytes_in_flight() == 0);
+}
+
+TEST_CASE("one later one acknowledged: lost after the reordering window by the timer") {
+  Harness h;
+  h.send();
+  h.now += Duration::millis(1);
+  h.send();
+  h.now += Duration::millis(40);
+  h.ack(1, 1);
+  REQUIRE(h.lost.empty());
+  REQUIRE(h.sent.loss_time() < Time::infinite());
+  CHECK(h.sent.loss_time() > h.now);
+  const AckResult r = h.sent.on_loss_timer(h.rtt, h.sent.loss_time(), h.lost);
+  CHECK(r.lost_packets == 1);
+  CHECK(h.lost.size() == 1);
+}
+
+TEST_CASE("a late ack proves a loss spurious and widens the window") {
+  Harness h;
+  auto first = h.send();
+  for (int i = 0; i < 3; ++i) h.send();
+  h.now += Duration::millis(20);
+  h.ack(1, 3);
+  REQUIRE(h.sent.lost_packets() == 1);
+  const AckResult r = h.ack(0, 3);
+  CHECK(r.spurious_loss);
+  CHECK(first->delivered);
+  CHECK(h.sent.lost_packets() == 0);
+  // Three later acks alone declare nothing lost any more: reordering has been seen.
+  h.lost.clear();
+  for (int i = 0; i < 5; ++i) h.send();
+  h.now += Duration::millis(5);
+  h.ack(5, 8);
+  CHECK(h.lost.empty());
+}
+
+TEST_CASE("a cross-ack settles first; the own ack still measures the round trip") {
+  Harness h;
+  h.send();
+  h.now += Duration::millis(20);
+  const AckResult cross = h.ack(0, 0, false);
+  CHECK(cross.acked_bytes == 1000);
+  CHECK_FALSE(cross.has_rtt);
+  h.now += Duration::millis(30);
+  const AckResult own = h.ack(0, 0, true);
+  CHECK(own.has_rtt);
+  CHECK(h.rtt.smoothed() == Duration::millis(50));
+  CHECK_FALSE(h.ack(0, 0, true).has_rtt);
+}
+
+TEST_CASE("a steady flow's samples show its rate") {
+  Harness h;
+  BitRate best;
+  for (uint64_t i = 0; i < 200; ++i) {  // 1000 bytes each millisecond: 8 Mbit/s; acknowledged 20 ms later
+    h.send();
+    if (i >= 20) best = std::max(best, h.ack(i - 20, i - 20).delivery_rate);
+    h.now += Duration::millis(1);
+  }
+  CHECK(best.bps == Approx(8e6).epsilon(0.06));
+}
+
+TEST_CASE("a fragmented segment is delivered when both pieces are") {
+  Harness h;
+  SegmentRef s = h.segments.make();
+  for (uint8_t piece : {1, 2}) {
+    SentPacket& p = h.sent.on_sent(h.now, 700, true, false);
+    p.piece = piece;
+    p.segments[p.segment_count++] = s;
+    ++s->copies_in_flight;
+  }
+  h.ack(0, 0);
+  CHECK_FALSE(s->delivered);
+  h.ack(1, 1);
+  CHECK(s->delivered);
+}
+
+TEST_CASE("abandoned datagrams no longer count as in flight, late acks still settle their segments") {
+  Harness h;
+  auto s = h.send();
+  h.sent.abandon_in_flight();
+  CHECK(h.sent.bytes_in_flight() == 0);
+  CHECK(s->copies_in_flight == 0);
+  h.ack(0, 0);
+  CHECK(s->delivered);
+}
+
+TEST_CASE("a million datagrams need no growing memory") {
+  Harness h;
+  for (uint64_t i = 0; i < 1'000'000; ++i) {
+    h.sent.on_sent(h.now, 100, i % 10 == 0, false);
+    h.now += Duration::micros(10);
+    if (i % 10 == 0) h.ack(i, i);
+  }
+  CHECK(h.sent.memory_bytes() < 64'000);
+}
+
+}  // namespace hawser

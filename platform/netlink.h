@@ -92,8 +92,8 @@ struct RouteToPeer {
 
 // Looks for the best route to `destination` by interface `index`: first in the main table, then by asking the kernel
 // for a FIB match (RTM_F_FIB_MATCH), so that policy routing of others counts. Answers from tables of any Hawser profile
-// are not believed: they were installed because such a route was there. A gateway from the configuration is the caller's
-// to prefer.
+// are not believed: they were installed because such a route was there. A gateway from the configuration is the
+// caller's to prefer.
 Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index);
 
 // Whether the kernel, asked now, has a real route to `destination` from `source` by interface `index` (a FIB match, not

@@ -86,7 +86,7 @@ int process_id();
 bool is_terminal(int fd);
 unsigned terminal_width();
 // Reads a line from the terminal without echo, prompting on it; from stdin when that is not a terminal. At most 4096
-// bytes, surrounding white space removed. Error usage when nothing came.
+// bytes, surrounding white space removed. Errors: usage when nothing came, interrupted on Ctrl-C.
 Result<std::string> read_secret_line(const std::string& prompt);
 
 }  // namespace hawser

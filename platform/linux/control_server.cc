@@ -1,6 +1,5 @@
 // The listening end of the control socket, inside the event loop.
 #include <grp.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "platform/control_socket.h"
@@ -20,17 +20,19 @@ namespace {
 
 constexpr char kGroup[] = "hawser";
 
-bool in_group(uint32_t gid) {
+std::optional<gid_t> control_group() {
   group entry{};
   group* found = nullptr;
   std::vector<char> buffer(16384);
-  return ::getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr &&
-         entry.gr_gid == gid;
+  if (::getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) return std::nullopt;
+  return entry.gr_gid;
 }
 
 // The supplementary groups the peer had when it connected, from the kernel: not from a user database that may differ.
 bool may_change(int fd, const ucred& peer) {
-  if (peer.uid == 0 || peer.uid == ::geteuid() || in_group(peer.gid)) return true;
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  const std::optional<gid_t> allowed = control_group();
+  if (!allowed) return false;
   std::vector<gid_t> groups(64);
   auto length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) {
@@ -39,7 +41,8 @@ bool may_change(int fd, const ucred& peer) {
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) return false;
   }
   groups.resize(length / sizeof(gid_t));
-  return std::any_of(groups.begin(), groups.end(), [](gid_t gid) { return in_group(gid); });
+  groups.push_back(peer.gid);
+  return std::find(groups.begin(), groups.end(), *allowed) != groups.end();
 }
 
 class Server final : public ControlServer {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
@@ -66,6 +68,53 @@ std::string read_back(const UniqueFd& fd) {
   }
   return text;
 }
+
+volatile std::sig_atomic_t prompt_interrupted = 0;
+
+// No echo while this lives. Ctrl-C must not leave the user with a terminal that stays silent, so signals wait.
+class SilentTerminal {
+ public:
+  SilentTerminal(const UniqueFd& terminal, const std::string& prompt) : fd_(terminal.get()) {
+    active_ = terminal && ::tcgetattr(fd_, &saved_) == 0;
+    if (!active_) return;
+    prompt_interrupted = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int signal) { prompt_interrupted = signal; };
+    sigset_t all;
+    sigemptyset(&all);
+    for (const int signal : kSignals) sigaddset(&all, signal);
+    ::sigprocmask(SIG_BLOCK, &all, &old_mask_);
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &old_actions_[i]);
+    termios silent = saved_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    silent.c_lflag |= ECHONL;
+    ::tcsetattr(fd_, TCSAFLUSH, &silent);
+    if (::write(fd_, prompt.data(), prompt.size()) < 0) return;  // then the user types unasked
+  }
+  ~SilentTerminal() {
+    if (!active_) return;
+    ::tcsetattr(fd_, TCSAFLUSH, &saved_);
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &old_actions_[i], nullptr);
+    ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+  // Waits until there is something to read, here only open to signals, so that none slips in before the sleep.
+  // False when one came.
+  bool wait() const {
+    pollfd wanted{fd_, POLLIN, 0};
+    if (active_) ::ppoll(&wanted, 1, nullptr, &old_mask_);
+    return !active_ || prompt_interrupted == 0;
+  }
+  SilentTerminal(const SilentTerminal&) = delete;
+  SilentTerminal& operator=(const SilentTerminal&) = delete;
+
+ private:
+  static constexpr std::array<int, 3> kSignals{SIGINT, SIGTERM, SIGHUP};
+  int fd_;
+  bool active_ = false;
+  termios saved_{};
+  sigset_t old_mask_{};
+  std::array<struct sigaction, 3> old_actions_{};
+};
 
 }  // namespace
 
@@ -175,29 +224,25 @@ unsigned terminal_width() {
 
 Result<std::string> read_secret_line(const std::string& prompt) {
   // The terminal itself, so that the prompt does not end in a redirected stderr.
-  const bool ask = is_terminal(0);
-  const UniqueFd terminal(ask ? ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1);
+  const UniqueFd terminal(is_terminal(0) ? ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1);
   const int fd = terminal ? terminal.get() : 0;
-  termios saved{};
-  const bool quiet = ask && ::tcgetattr(fd, &saved) == 0;
-  if (quiet) {
-    if (::write(terminal ? fd : 2, prompt.data(), prompt.size()) < 0)
-      return Error{ExitCode::usage, "cannot ask for it"};
-    termios silent = saved;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    silent.c_lflag |= ECHONL;
-    ::tcsetattr(fd, TCSAFLUSH, &silent);
-  }
   std::string line;
-  bool ended = false;
-  char c = 0;
-  while (!ended && line.size() < 4096) {
-    const ssize_t n = ::read(fd, &c, 1);  // byte by byte: what follows the line is somebody else's
-    if (n < 0 && errno == EINTR) break;
-    ended = n <= 0 || c == '\n';
-    if (!ended) line += c;
+  bool interrupted = false;
+  {
+    const SilentTerminal silence(terminal, prompt);
+    char c = 0;
+    while (line.size() < 4096) {
+      if (!silence.wait()) {
+        interrupted = true;
+        break;
+      }
+      const ssize_t n = ::read(fd, &c, 1);  // byte by byte: what follows the line is somebody else's
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0 || c == '\n') break;
+      line += c;
+    }
   }
-  if (quiet) ::tcsetattr(fd, TCSAFLUSH, &saved);
+  if (interrupted) return Error{ExitCode::interrupted, "interrupted"};
   const size_t begin = line.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return Error{ExitCode::usage, "nothing was entered"};
   return line.substr(begin, line.find_last_not_of(" \t\r\n") - begin + 1);

@@ -146,7 +146,7 @@ step '10: conflict, and 0'
 expect_exit 10 vpn join home - <<<"$(invite laptop)"
 expect_match 'what to do about an existing profile' '--force' "$output"
 expect_exit 0 vpn up home
-expect_match 'connected' 'home: connected in .* to 198\.51\.100\.1.* as 10\.9\.0\.' "$output"
+expect_match 'connected' 'home: connected in .* to (198\.51\.100\.1|.2001:db8:51::1.) as 10\.9\.0\.' "$output"
 expect_match 'what is said about DNS' 'DNS is not touched' "$output"
 expect_exit 0 vpn up home
 expect_match 'already running: the status' 'link1' "$output"

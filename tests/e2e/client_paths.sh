@@ -18,7 +18,7 @@ for outer in 4 6; do
   for n in 1 2; do on client ip -"$other" addr flush dev "link$n" scope global; done
   up home
   wait_for 5 'both links' all_active home 2
-  pattern=$([ $outer = 4 ] && echo '^[0-9.]+:443$' || echo '^\[[0-9a-f:]+\]:443$')
+  pattern=$([ $outer = 4 ] && echo '^[0-9.]+:443$' || echo '^[[][0-9a-f:]+[]]:443$')
   expect "all paths are outer IPv$outer" has_status home "[.paths[] | select(.state == \"active\") | .remote | test(\"$pattern\")] | all"
   expect "inner IPv4 in outer IPv$outer" reaches "$server4"
   expect "inner IPv6 in outer IPv$outer" reaches "$server6"
@@ -92,7 +92,7 @@ down home
 step 'the status has every key'
 up home --no-wait
 wait_for 10 'the connection' has_status home '.state == "connected"'
-expect_equal 'keys' 'cipher congestion drops health loss paths profile rate rtt_ms schema scheduler server since state tunnel' \
+expect_equal 'keys' 'cipher congestion drops health loss paths profile rate rtt_ms scheduler schema server since state tunnel' \
   "$(status home '[keys[]] | sort | join(" ")')"
 expect_equal 'schema' hawser.status/1 "$(status home .schema)"
 for key in id interface type metered priority state reason local remote public rtt_ms rtt_min_ms loss cwnd_bytes in_flight_bytes pacing_bps capacity_bps queue_ms mtu bottleneck_group rx_bytes tx_bytes reinjected_packets share; do

@@ -71,7 +71,8 @@ unchanged 'after SIGTERM'
 
 step 'what another program changes meanwhile is kept'
 up home
-table=$(on client ip -4 rule | sed -n 's/.*from 192\.168\.101\.2 lookup \([0-9]*\).*/\1/p' | grep -v main | head -n 1)
+table=$(on client ip -4 rule | sed -n 's/.*from 192\.168\.101\.2 lookup \([0-9][0-9]*\).*/\1/p')
+expect_match 'our table' '^[0-9]+$' "$table"
 on client ip route add 10.77.0.0/16 via "$(gateway_address4 2)" dev link2
 on client ip rule add pref 4000 from 10.88.0.0/16 lookup main
 on client ip route replace default via 192.168.101.77 dev link1 onlink table "$table"

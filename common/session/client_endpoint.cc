@@ -90,7 +90,10 @@ void ClientEndpoint::handshake_timer(Time now) {
 
 void ClientEndpoint::on_cookie(const ReceivedDatagram& d, Time now) {
   Link* l = find_link(d.from.link);
-  if (!initiator_ || !l) return;
+  if (!initiator_ || !l) {
+    info_.drops.count(DropReason::unknown_index);
+    return;
+  }
   const auto cookie = initiator_->open_cookie(d.bytes);
   if (!cookie) {
     info_.drops.count(DropReason::handshake_auth);

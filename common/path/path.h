@@ -59,6 +59,7 @@ struct Path {
   UdpTuple response_to;
   SocketAddress observed;                        // our address as the peer sees it
   bool blocked = false;                          // the socket takes no more at present
+  bool ever_validated = false;                   // it answered at least once
   bool closed_told = false;                      // the session's CLOSE went out here
 
   PathMachine machine;

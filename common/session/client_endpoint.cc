@@ -174,10 +174,24 @@ void ClientEndpoint::open_spare_paths(Time now) {
     if (served || session_->closing()) continue;
     Link* choice = &l;
     for (Link& o : links_) {
-      if (o.up.group == l.up.group && o.up.remote == accepted_via_.remote) choice = &o;
+      if (o.up.group != l.up.group) continue;
+      const bool better = o.tried < choice->tried || (o.tried == choice->tried && o.up.remote == accepted_via_.remote);
+      if (better) choice = &o;
     }
     session_->open_path(choice->up, false, now);
     choice->has_path = true;
+    ++choice->tried;
+  }
+}
+
+// A link that never answered gives way to the next one of its group (another address of the server).
+void ClientEndpoint::replace_silent_paths(Time now) {
+  for (Link& l : links_) {
+    const bool has_alternative = std::any_of(links_.begin(), links_.end(), [&](const Link& o) { return &o != &l && o.up.group == l.up.group; });
+    if (!l.has_path || !has_alternative || !session_->never_answered(l.up.link)) continue;
+    session_->on_link_down(l.up.link, now);
+    l.has_path = false;
+    open_spare_paths(now);
   }
 }
 
@@ -190,7 +204,7 @@ void ClientEndpoint::clear_session() {
 void ClientEndpoint::on_path_event(const PathEvent& event, Time now) {
   now_ = now;
   if (const auto* up = std::get_if<LinkUp>(&event)) {
-    links_.push_back({*up, {}, {}, false, 0, false});
+    links_.push_back({*up, {}, {}, false, 0, false, 0});
     if (initiator_) {
       if (up->priority != wire::PathPriority::never) queue_initiation(links_.back(), now);
     } else if (session_) {
@@ -289,6 +303,7 @@ void ClientEndpoint::on_timer(Time now) {
   if (session_) {
     if (held_up) session_->on_held_up(now);
     session_->on_timer(now);
+    if (session_->keys().current()) replace_silent_paths(now);
   }
   after_session_input(now);
   handshake_timer(now);

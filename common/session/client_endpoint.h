@@ -31,6 +31,7 @@ class ClientEndpoint final : public EndpointBase {
     bool send_initiation = false;
     uint64_t initiations_sent = 0;
     bool has_path = false;
+    int tried = 0;                 // how often a path was opened here
   };
   struct Policy {
     wire::Mode mode = wire::Mode::automatic;
@@ -51,6 +52,7 @@ class ClientEndpoint final : public EndpointBase {
   void on_cookie(const ReceivedDatagram& d, Time now);
   void open_paths(const UdpTuple& via, Time now);
   void open_spare_paths(Time now);
+  void replace_silent_paths(Time now);
   void after_session_input(Time now);
   void clear_session();
 

@@ -87,6 +87,7 @@ void Session::start_challenge(Challenge& c, Time now) {
 
 void Session::validate_path(SessionPath& p, Time now) {
   p.mtu.on_validated(now);
+  p.ever_validated = true;
   p.probes_unanswered = 0;
   p.last_progress = p.last_own_ack = now;
   if (!p.rtt.has_sample()) p.ping_due = true;
@@ -169,6 +170,12 @@ void Session::remove_path(PathId id, Time now) {
 }
 
 // ---- links (client) ----------------------------------------------------------------------------------------------
+
+bool Session::never_answered(LinkId link) const {
+  return std::any_of(paths_.begin(), paths_.end(), [&](const auto& p) {
+    return p->address.tuple.link == link && p->machine.state() == PathState::lost && !p->ever_validated;
+  });
+}
 
 bool Session::on_link_answered(LinkId link, Time now) {
   SessionPath* p = path_of_link(link);

@@ -56,6 +56,8 @@ class Session {
   PathId open_path(const LinkUp& link, bool validated, Time now);
   // A handshake was answered over this link: its path works. False when no path uses the link.
   bool on_link_answered(LinkId link, Time now);
+  // The link's path was opened, but the server never answered on it.
+  bool never_answered(LinkId link) const;
   void on_link_down(LinkId link, Time now);
   void on_link_priority(LinkId link, wire::PathPriority priority, Time now);
   void on_link_trouble(LinkId link, Time now);

@@ -222,6 +222,19 @@ TEST_CASE("a link taken away moves its traffic at once; a new one joins") {
   CHECK(net.at_client.size() == marker);
 }
 
+TEST_CASE("of two server addresses behind one interface, the one that answers becomes the path") {
+  TestNet net(5);
+  net.add_link({});
+  TestLink& silent = net.add_link({});
+  TestLink& good = net.add_link({});
+  good.up.group = silent.up.group;
+  silent.to_server.blackhole = true;
+  connect(net);
+  net.run(Duration::seconds(8));
+  CHECK(path_on(net, false, good).state == PathState::active);
+  CHECK(net.client->sessions(net.now)[0].paths.size() == 2);
+}
+
 TEST_CASE("thousands of links coming and going leave nothing behind") {
   TestNet net(5);
   net.add_link({});

@@ -61,7 +61,8 @@ netlab_can_isolate() {
 # Inside it returns, with private /run, /etc (own resolv.conf, own empty hawser/), /var/lib/hawser. Exit 4: not permitted.
 netlab_enter() {
   if [ "${NETLAB_INSIDE:-}" = 1 ] && [ -d /run/netlab ]; then return 0; fi
-  if [ "${NETLAB_INSIDE:-}" = 1 ]; then
+  # Only process 1 of a new namespace may hide /run; an inherited variable alone proves nothing.
+  if [ "${NETLAB_INSIDE:-}" = 1 ] && [ $$ = 1 ]; then
     _netlab_enter_inside
     return
   fi

@@ -110,8 +110,8 @@ bool Direction::lost() {
   return lost;
 }
 
-// With the default period the delay falls by at most as much as time passes, so that frames bunch up but never overtake:
-// what a radio's retransmissions do. Uniform targets make the mean jitter/2. `finish` never goes back.
+// With the default period the delay falls by at most as much as time passes, so that frames bunch up but never
+// overtake: what a radio's retransmissions do. Uniform targets make the mean jitter/2. `finish` never goes back.
 Duration Direction::jitter_at(Time finish) {
   if (settings_.jitter.ns <= 0) return Duration{};
   auto draw = [&] { return settings_.jitter * uniform(); };

@@ -1,5 +1,6 @@
-// One direction of a link in virtual time: queue, serialiser, loss, delay line. No clock and no sockets: time is an argument.
-// A frame's way: arrive -> blackhole? -> queue (drop-tail) -> wire (rate) -> loss -> delay + jitter -> pop_due.
+// One direction of a link in virtual time: queue, serialiser, loss, delay line. No clock and no sockets: time is an
+// argument. A frame's way: arrive -> blackhole? -> queue (drop-tail) -> wire (rate) -> loss -> delay + jitter ->
+// pop_due.
 #pragma once
 
 #include <cstdint>
@@ -89,11 +90,11 @@ class Direction {
 
   std::deque<Waiting> queue_;
   size_t queued_bytes_ = 0;
-  Time wire_free_;                // when the serialiser has finished its last frame
-  std::vector<InFlight> line_;    // a heap, earliest first
+  Time wire_free_;              // when the serialiser has finished its last frame
+  std::vector<InFlight> line_;  // a heap, earliest first
   uint64_t next_order_ = 0;
   Time last_due_;
-  bool burst_bad_ = false;        // Gilbert-Elliott's state
+  bool burst_bad_ = false;  // Gilbert-Elliott's state
 
   // Jitter moves on straight lines between targets drawn once per period.
   Time jitter_from_time_, jitter_to_time_;

@@ -13,9 +13,9 @@
 namespace hawser::netlab {
 namespace {
 
-constexpr size_t kSlotBytes = 9216 + 64;          // jumbo frames; untouched pages of a slot cost nothing
+constexpr size_t kSlotBytes = 9216 + 64;  // jumbo frames; untouched pages of a slot cost nothing
 constexpr size_t kMostFrames = 256 * 1024;
-constexpr double kValidLatenessMs = 2.0;          // more at p99.9 and the run says nothing about the tunnel
+constexpr double kValidLatenessMs = 2.0;  // more at p99.9 and the run says nothing about the tunnel
 
 std::vector<std::string> words_of(const std::string& line) {
   std::istringstream stream(line);
@@ -147,7 +147,8 @@ std::string Emulator::set(const std::vector<std::string>& words) {
   if (words.size() < 4) return "error: set LINK up|down|both key=value...";
   Link* link = find(words[1]);
   if (link == nullptr) return "error: no link " + words[1];
-  if (words[2] != "up" && words[2] != "down" && words[2] != "both") return "error: " + words[2] + " is not up, down or both";
+  if (words[2] != "up" && words[2] != "down" && words[2] != "both")
+    return "error: " + words[2] + " is not up, down or both";
   Which which = words[2] == "up" ? Which::up : words[2] == "down" ? Which::down : Which::both;
   LinkSettings settings = link->settings();
   for (size_t i = 3; i < words.size(); ++i) {
@@ -181,12 +182,14 @@ std::string Emulator::show() const {
 
 std::string Emulator::stats() {
   Duration age = monotonic_now() - started_;
-  std::string text = "{\"uptime_s\":" + number(age.to_seconds()) + ",\"scheduling\":\"" + scheduling_ + "\",\"links\":{";
+  std::string text =
+      "{\"uptime_s\":" + number(age.to_seconds()) + ",\"scheduling\":\"" + scheduling_ + "\",\"links\":{";
   bool first = true;
   for (const auto& link : links_) {
     link->collect_overruns();
-    text += (first ? "\"" : ",\"") + link->spec().name + "\":{\"a\":\"" + link->spec().a + "\",\"b\":\"" + link->spec().b +
-            "\",\"sockets\":\"" + link->granted() + "\",\"up\":" + json(link->up()) + ",\"down\":" + json(link->down()) + "}";
+    text += (first ? "\"" : ",\"") + link->spec().name + "\":{\"a\":\"" + link->spec().a + "\",\"b\":\"" +
+            link->spec().b + "\",\"sockets\":\"" + link->granted() + "\",\"up\":" + json(link->up()) +
+            ",\"down\":" + json(link->down()) + "}";
     first = false;
   }
   return text + "}}";
@@ -202,7 +205,8 @@ std::string Emulator::valid(const std::vector<std::string>& words) {
       double late = counters.lateness.percentile(0.999).to_millis();
       std::string where = "error: INVALID: link " + link->spec().name + " " + name + ": ";
       if (late > limit) return where + "p99.9 of lateness is " + number(late) + " ms, above " + number(limit) + " ms";
-      if (counters.drop_overrun > 0) return where + number(static_cast<double>(counters.drop_overrun)) + " frames overrun";
+      if (counters.drop_overrun > 0)
+        return where + number(static_cast<double>(counters.drop_overrun)) + " frames overrun";
     }
   }
   return "ok";

@@ -52,7 +52,7 @@ class Link {
     PacketSocket* from;
     PacketSocket* to;
     Direction model;
-    Time read_at{};    // set: frames are coming in, read again then instead of waking for each
+    Time read_at{};  // set: frames are coming in, read again then instead of waking for each
     Time last_arrival{};
   };
 

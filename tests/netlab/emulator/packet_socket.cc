@@ -72,7 +72,9 @@ Ancillary read_ancillary(msghdr& message) {
 
 }  // namespace
 
-Time monotonic_now() { return clock_now(CLOCK_MONOTONIC); }
+Time monotonic_now() {
+  return clock_now(CLOCK_MONOTONIC);
+}
 
 PacketSocket& PacketSocket::operator=(PacketSocket&& other) noexcept {
   std::swap(fd_, other.fd_);

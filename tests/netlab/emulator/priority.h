@@ -1,4 +1,5 @@
-// Runs the calling process before all others, as far as the system permits: a measurement must not wait for what it measures.
+// Runs the calling process before all others, as far as the system permits: a measurement must not wait for what it
+// measures.
 #pragma once
 
 #include <sched.h>

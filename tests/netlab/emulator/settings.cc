@@ -32,9 +32,11 @@ struct Unit {
   double factor;
 };
 
-constexpr Unit kRateUnits[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}};
+constexpr Unit kRateUnits[] = {{"", 1},       {"k", 1e3},    {"M", 1e6},   {"G", 1e9},
+                               {"kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}};
 constexpr Unit kTimeUnits[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-constexpr Unit kSizeUnits[] = {{"", 1}, {"k", 1e3}, {"M", 1e6}, {"kB", 1e3}, {"MB", 1e6}, {"KiB", 1024}, {"MiB", 1048576}};
+constexpr Unit kSizeUnits[] = {{"", 1},     {"k", 1e3},    {"M", 1e6},      {"kB", 1e3},
+                               {"MB", 1e6}, {"KiB", 1024}, {"MiB", 1048576}};
 constexpr Unit kShareUnits[] = {{"", 1}, {"%", 0.01}};
 
 template <size_t N>
@@ -131,8 +133,9 @@ Status set_one(DirectionSettings& target, std::string_view key, std::string_view
   if (key == "ge") return set_bursts(target, key, value);
   if (key == "duplicate") return set_share(target.duplicate, key, value);
   if (key == "blackhole") return set_flag(target.blackhole, key, value);
-  return Error{ExitCode::usage, "unknown setting \"" + std::string(key) +
-                                    "\"; known are rate delay jitter jitter-period reorder queue loss ge duplicate blackhole"};
+  return Error{ExitCode::usage,
+               "unknown setting \"" + std::string(key) +
+                   "\"; known are rate delay jitter jitter-period reorder queue loss ge duplicate blackhole"};
 }
 
 std::string format(const char* pattern, double value) {

@@ -46,7 +46,8 @@ struct LinkSettings {
 
 enum class Which { up, down, both };
 
-// Applies one "key=value", or "up.key=value" / "down.key=value" which override `which`. Errors name the value and what is allowed.
+// Applies one "key=value", or "up.key=value" / "down.key=value" which override `which`. Errors name the value and what
+// is allowed.
 Status parse_setting(LinkSettings& settings, Which which, std::string_view text);
 
 }  // namespace hawser::netlab

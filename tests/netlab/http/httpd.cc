@@ -1,5 +1,5 @@
-// hawser-httpd DIR PORT [ADDRESS]: serves files over HTTP/1.1, with Range, Content-Length and keep-alive; for tests only.
-// One thread per connection. GET and HEAD; names with ".." are refused; directories have no listing.
+// hawser-httpd DIR PORT [ADDRESS]: serves files over HTTP/1.1, with Range, Content-Length and keep-alive; for tests
+// only. One thread per connection. GET and HEAD; names with ".." are refused; directories have no listing.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +77,8 @@ std::optional<Request> read_request(int fd, std::string& input) {
   request.range = header(head, "Range");
   const bool old = head.compare(second + 1, 8, "HTTP/1.0") == 0;
   const std::string connection = header(head, "Connection");
-  request.keep_alive = old ? strcasecmp(connection.c_str(), "keep-alive") == 0 : strcasecmp(connection.c_str(), "close") != 0;
+  request.keep_alive =
+      old ? strcasecmp(connection.c_str(), "keep-alive") == 0 : strcasecmp(connection.c_str(), "close") != 0;
   return request;
 }
 
@@ -108,7 +109,8 @@ bool send_body(int fd, int file, Range range) {
 
 // False when the connection is of no more use.
 bool answer(int fd, const Request& request) {
-  if (request.method != "GET" && request.method != "HEAD") return answer_error(fd, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
+  if (request.method != "GET" && request.method != "HEAD")
+    return answer_error(fd, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
   if (request.path.empty() || request.path[0] != '/' || request.path.find("..") != std::string::npos) {
     return answer_error(fd, "400 Bad Request");
   }
@@ -148,7 +150,8 @@ void serve(int fd) {
 }
 
 bool parse_address(const std::string& text, in6_addr& address) {
-  return inet_pton(AF_INET6, text.c_str(), &address) == 1 || inet_pton(AF_INET6, ("::ffff:" + text).c_str(), &address) == 1;
+  return inet_pton(AF_INET6, text.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, ("::ffff:" + text).c_str(), &address) == 1;
 }
 
 int fail(const std::string& what) {

@@ -16,8 +16,12 @@
 namespace hawser::netlab {
 namespace {
 
-Time from_timespec(const timespec& t) { return Time{t.tv_sec * 1'000'000'000 + t.tv_nsec}; }
-timespec to_timespec(int64_t ns) { return {ns / 1'000'000'000, ns % 1'000'000'000}; }
+Time from_timespec(const timespec& t) {
+  return Time{t.tv_sec * 1'000'000'000 + t.tv_nsec};
+}
+timespec to_timespec(int64_t ns) {
+  return {ns / 1'000'000'000, ns % 1'000'000'000};
+}
 
 }  // namespace
 
@@ -60,7 +64,8 @@ Socket::~Socket() {
 
 Result<Socket> udp_socket(int family, const std::string& device) {
   Socket socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (socket.fd() < 0) return Error{ExitCode::system_integration, std::string("cannot open a UDP socket: ") + strerror(errno)};
+  if (socket.fd() < 0)
+    return Error{ExitCode::system_integration, std::string("cannot open a UDP socket: ") + strerror(errno)};
   int on = 1;
   int buffer = 4 << 20;
   setsockopt(socket.fd(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);

@@ -1,4 +1,5 @@
-// The client's first line says who sends, for how long and with which congestion control; the receiver of the data measures.
+// The client's first line says who sends, for how long and with which congestion control; the receiver of the data
+// measures.
 #include "tests/netlab/probe/tcp.h"
 
 #include <errno.h>
@@ -144,7 +145,8 @@ void serve_one(Socket socket) {
   Request request;
   char congestion[32] = {}, direction[8] = {};
   std::string line = read_line(socket.fd());
-  if (sscanf(line.c_str(), "%7s %lf %lf %31s", direction, &request.seconds, &request.skip_seconds, congestion) != 4) return;
+  if (sscanf(line.c_str(), "%7s %lf %lf %31s", direction, &request.seconds, &request.skip_seconds, congestion) != 4)
+    return;
   request.upload = strcmp(direction, "up") == 0;
   Status status = choose_congestion(socket.fd(), congestion);
   if (!write_all(socket.fd(), status ? "ok\n" : status.error().message + "\n") || !status) return;
@@ -157,7 +159,8 @@ void serve_one(Socket socket) {
   Time start = wall_now();
   Meter meter(start, request.skip_seconds);
   Time until = start + Duration::from_seconds(request.seconds);
-  receive_data(socket.fd(), until + Duration::from_seconds(kDrainSeconds), [&](size_t n, Time now) { meter.add(n, now); });
+  receive_data(socket.fd(), until + Duration::from_seconds(kDrainSeconds),
+               [&](size_t n, Time now) { meter.add(n, now); });
   meter.finish(until);
   write_all(socket.fd(), meter.json(congestion) + "\n");
 }
@@ -167,11 +170,13 @@ Result<Socket> connect_and_ask(const TcpOptions& options) {
   if (!to) return to.error();
   Socket socket(::socket(to->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!options.device.empty()) {
-    setsockopt(socket.fd(), SOL_SOCKET, SO_BINDTODEVICE, options.device.c_str(), static_cast<socklen_t>(options.device.size()));
+    setsockopt(socket.fd(), SOL_SOCKET, SO_BINDTODEVICE, options.device.c_str(),
+               static_cast<socklen_t>(options.device.size()));
   }
   if (Status status = choose_congestion(socket.fd(), options.congestion); !status) return status.error();
   if (connect(socket.fd(), to->get(), to->length) < 0) {
-    return Error{ExitCode::no_answer, options.address + " port " + std::to_string(options.port) + ": " + strerror(errno)};
+    return Error{ExitCode::no_answer,
+                 options.address + " port " + std::to_string(options.port) + ": " + strerror(errno)};
   }
   char line[128];
   snprintf(line, sizeof line, "%s %f %f %s\n", options.upload ? "up" : "down", options.seconds, options.skip_seconds,
@@ -232,7 +237,8 @@ Status tcp_serve(const TcpOptions& options) {
   }
   while (true) {
     Socket accepted(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (accepted.fd() >= 0) std::thread([](Socket socket) { serve_one(std::move(socket)); }, std::move(accepted)).detach();
+    if (accepted.fd() >= 0)
+      std::thread([](Socket socket) { serve_one(std::move(socket)); }, std::move(accepted)).detach();
   }
 }
 

@@ -17,7 +17,7 @@ struct TcpOptions {
   double seconds = 10;               // sending time, counted from the connection
   double skip_seconds = 0;           // excluded from "goodput_bps" at the start
   unsigned streams = 1;
-  std::string trace;                 // file with bytes received per 100 ms: time (s), bit/s
+  std::string trace;  // file with bytes received per 100 ms: time (s), bit/s
 };
 
 // Serves connections until killed: sends or receives as the client asks, with the client's congestion control.

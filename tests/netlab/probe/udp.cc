@@ -27,7 +27,9 @@ struct Stamp {
 static_assert(sizeof(Stamp) == 24);
 
 // Ethernet, IP and UDP headers.
-uint32_t frame_overhead(int family) { return 14 + 8 + (family == AF_INET ? 20 : 40); }
+uint32_t frame_overhead(int family) {
+  return 14 + 8 + (family == AF_INET ? 20 : 40);
+}
 
 // An IPv6 socket sees IPv4 senders as mapped addresses.
 int family_on_wire(const Endpoint& from) {
@@ -189,7 +191,8 @@ Status udp_echo(const UdpOptions& options) {
   while (true) {
     Endpoint from;
     from.length = sizeof from.storage;
-    ssize_t n = recvfrom(socket->fd(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from.storage), &from.length);
+    ssize_t n = recvfrom(socket->fd(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from.storage),
+                         &from.length);
     if (n >= 0) sendto(socket->fd(), buffer.data(), static_cast<size_t>(n), MSG_DONTWAIT, from.get(), from.length);
   }
 }

@@ -162,7 +162,7 @@ ends_by_itself() {
   local pid
   ip link add x1 type veth peer name x2
   ip link set x1 up; ip link set x2 up
-  pid=$(bash -c 'hawser-netem run --link x,x1,x2 >/dev/null & echo $!')
+  pid=$(bash -c 'hawser-netem run --link x,x1,x2 >/dev/null & echo $!; sleep 0.3')
   check "the emulator dies with its parent" eventually ! quietly kill -0 "$pid"
   check "and after its time" timeout 5 hawser-netem run --link x,x1,x2 --max-seconds 1
   printf '# two ends\nx x1 x2 rate=1M, delay=2ms\n' > /run/links
@@ -198,16 +198,34 @@ topology() {
   check "resolv.conf too" ! in_server grep -q 192.0.2.53 /etc/resolv.conf
 }
 
+files_over_http() {
+  if ! command -v curl >/dev/null; then echo "  SKIPPED: no curl"; return; fi
+  local url="http://$SERVER4:8080" folder
+  folder=$(host_files server)/run/files
+  link_set 1 both rate=unlimited delay=1ms
+  mkdir -p "$folder" && head -c 3000000 /dev/urandom > "$folder/blob"
+  spawn_on server /run/httpd.log hawser-httpd /run/files 8080
+  check "the server listens" eventually quietly in_client curl -sf "$url/blob"
+  check "a file arrives whole" cmp -s "$folder/blob" <(in_client curl -s "$url/blob")
+  check "a range" cmp -s <(tail -c +1001 "$folder/blob" | head -c 500) <(in_client curl -s -r 1000-1499 "$url/blob")
+  check "the end" cmp -s <(tail -c 700 "$folder/blob") <(in_client curl -s -r -700 "$url/blob")
+  check "two over one connection, IPv6" cmp -s <(cat "$folder/blob" "$folder/blob") \
+    <(in_client curl -s "http://[$SERVER6]:8080/blob" "http://[$SERVER6]:8080/blob")
+  check "its length without it" grep -q "Content-Length: 3000000" <(in_client curl -sI "$url/blob")
+  check_equal "no such file" "$(in_client curl -s -o /dev/null -w '%{http_code}' "$url/none")" 404
+  check_equal "no such range" "$(in_client curl -s -o /dev/null -w '%{http_code}' -r 3000000- "$url/blob")" 416
+  check_equal "nothing above its folder" "$(in_client curl -s --path-as-is -o /dev/null -w '%{http_code}' "$url/../echo.log")" 400
+}
+
 spawn_on server /run/echo.log hawser-probe echo 5002
 spawn_on server /run/tcp.log hawser-probe tcp-serve 5001
 sleep 0.2
-for case in ${CASES:-rate_and_queue queue_size delay random_loss bursty_loss jitter duplicates blackhole change_while_running \
-  tcp_fills_the_link processor_time}; do
-  measured_case "$case"
-done
-for case in ${CASES:+} ${CASES:-guards a_late_emulator_is_found_out ends_by_itself topology}; do
-  [ -n "${CASES:-}" ] || simple_case "$case"
-done
-echo "lateness p99.9 of the last case, us: $(link_get 1 up late_p999_us) up, $(link_get 1 down late_p999_us) down;" \
-  "scheduling $(link_stats | sed 's/.*"scheduling":"\([a-z]*\)".*/\1/')"
+# CASES chooses some of the measurements.
+measurements="rate_and_queue queue_size delay random_loss bursty_loss jitter duplicates blackhole change_while_running
+  tcp_fills_the_link processor_time"
+for case in ${CASES:-$measurements}; do measured_case "$case"; done
+if [ -z "${CASES:-}" ]; then
+  for case in guards a_late_emulator_is_found_out ends_by_itself topology files_over_http; do simple_case "$case"; done
+fi
+echo "the emulator ran with scheduling $(link_stats | sed 's/.*"scheduling":"\([a-z]*\)".*/\1/')"
 finish

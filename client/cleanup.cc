@@ -9,13 +9,15 @@ namespace hawser::client {
 
 Status clean_up(const Instance& instance, bool quiet) {
   if (InstanceLock::held(instance.lock_dir())) {
-    return Error{ExitCode::conflict, instance.name + " is running: there is nothing to clean up. To end it: vpn-down " + instance.name};
+    return Error{ExitCode::conflict,
+                 instance.name + " is running: there is nothing to clean up. To end it: vpn-down " + instance.name};
   }
   const bool log_left = file_exists(instance.undo_log());
   const bool files_left = file_exists(instance.control_socket()) || file_exists(instance.options_file());
   if (!log_left && !files_left) return Done{};
   if (!has_net_admin()) {
-    return Error{ExitCode::permission, "undoing what " + instance.name + " left behind needs permission to change routes\n  run:  sudo vpn-up " +
+    return Error{ExitCode::permission, "undoing what " + instance.name +
+                                           " left behind needs permission to change routes\n  run:  sudo vpn-up " +
                                            instance.name + " --cleanup"};
   }
   // Held while we work, so that no vpn-up starts in between.

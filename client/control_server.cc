@@ -9,12 +9,13 @@ namespace hawser::client {
 Result<std::unique_ptr<ControlSocket>> ControlSocket::create(EventLoop& loop, const std::string& path, Daemon& daemon) {
   std::unique_ptr<ControlSocket> socket(new ControlSocket(daemon));
   ControlSocket* self = socket.get();
-  auto server = ControlServer::create(loop, path, [self](ControlServer::ClientId client, const ControlPeer& peer, std::string_view line) {
-    std::string reply = self->answer(peer, line);
-    // The message brings its line feed, and the socket adds one.
-    while (!reply.empty() && reply.back() == '\n') reply.pop_back();
-    self->server_->send(client, reply);
-  });
+  auto server = ControlServer::create(
+      loop, path, [self](ControlServer::ClientId client, const ControlPeer& peer, std::string_view line) {
+        std::string reply = self->answer(peer, line);
+        // The message brings its line feed, and the socket adds one.
+        while (!reply.empty() && reply.back() == '\n') reply.pop_back();
+        self->server_->send(client, reply);
+      });
   if (!server) return server.error();
   socket->server_ = std::move(*server);
   return socket;

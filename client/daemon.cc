@@ -12,7 +12,8 @@ namespace {
 constexpr Duration kProbeInterval = Duration::millis(250);  // between echo requests of the first round trip
 constexpr Duration kGrace = Duration::millis(100);          // for the other links, before success is reported
 constexpr Duration kRetryInterval = Duration::seconds(5);   // links that could not be made, names while nobody answers
-constexpr Duration kGoodbye = Duration::millis(50);         // for the replies of those who asked us to end
+constexpr Duration kShowProgressAfter = Duration::seconds(1);
+constexpr Duration kGoodbye = Duration::millis(50);  // for the replies of those who asked us to end
 
 }  // namespace
 
@@ -37,7 +38,9 @@ Status Daemon::start() {
   auto lock = InstanceLock::acquire(setup_.instance.lock_dir());
   if (!lock) {
     return Error{lock.error().code, lock.error().code == ExitCode::conflict
-                                        ? setup_.instance.name + " is running already, or just being started; see vpn-status " + setup_.instance.name
+                                        ? setup_.instance.name +
+                                              " is running already, or just being started; see vpn-status " +
+                                              setup_.instance.name
                                         : lock.error().message};
   }
   lock_ = std::move(*lock);
@@ -50,7 +53,8 @@ Status Daemon::start() {
   if (!control) return control.error();
   control_ = std::move(*control);
   watch_for_the_end();
-  auto watcher = InterfaceWatcher::create(loop_, [this](const InterfaceWatcher::Change& change) { on_interfaces(change); });
+  auto watcher =
+      InterfaceWatcher::create(loop_, [this](const InterfaceWatcher::Change& change) { on_interfaces(change); });
   if (!watcher) return watcher.error();
   watcher_ = std::move(*watcher);
   log_.info("started; server " + servers_->in_words() + ", interface " + tun_->name());
@@ -66,12 +70,14 @@ Status Daemon::refuse_second_full_tunnel() {
   if (!setup_.run.all_traffic) return Done{};
   const std::string holder = full_tunnel_holder(setup_.common, setup_.instance.name);
   if (!holder.empty()) {
-    return Error{ExitCode::conflict, holder + " has all traffic already, and " + setup_.instance.name + " wants it too (route = \"all\")" +
-                                         "\n  run:  vpn-down " + holder + "    or give one of them a list: route = [\"10.0.0.0/8\"]"};
+    return Error{ExitCode::conflict, holder + " has all traffic already, and " + setup_.instance.name +
+                                         " wants it too (route = \"all\")" + "\n  run:  vpn-down " + holder +
+                                         "    or give one of them a list: route = [\"10.0.0.0/8\"]"};
   }
   const auto other = other_full_tunnel();
   if (other && !other->empty()) {
-    return Error{ExitCode::conflict, "another profile sends all traffic into " + *other + " already; end it first (vpn-down), or set route = [...] in " +
+    return Error{ExitCode::conflict, "another profile sends all traffic into " + *other +
+                                         " already; end it first (vpn-down), or set route = [...] in " +
                                          setup_.instance.file};
   }
   return Done{};
@@ -98,7 +104,8 @@ void Daemon::make_engine() {
   common.ciphers = supported_ciphers();
   common.cipher_factory = make_cipher;
   if (setup_.profile.mtu) common.tunnel_mtu = *setup_.profile.mtu;
-  ClientConfig config{std::move(common), setup_.key.clone(), setup_.profile.server_public_key, SecretKey{}, std::nullopt};
+  ClientConfig config{std::move(common), setup_.key.clone(), setup_.profile.server_public_key, SecretKey{},
+                      std::nullopt};
   engine_ = Endpoint::make_client(std::move(config), rng_);
   engine_->set_policy(setup_.profile.mode, setup_.profile.scheduler, setup_.profile.congestion, now());
   pump_.emplace(loop_, *engine_);
@@ -124,6 +131,8 @@ void Daemon::watch_for_the_end() {
   hangup_ = loop_.on_signal(Signal::hangup, [this] { end(Done{}); });
   timeout_ = loop_.make_timer([this] { on_timeout(); });
   if (setup_.timeout != Duration::infinite()) timeout_.set_deadline(started_ + setup_.timeout);
+  progress_ = loop_.make_timer([this] { show_progress(); });
+  if (!setup_.common.quiet && is_terminal(2)) progress_.set_deadline(started_ + kShowProgressAfter);
   grace_timer_ = loop_.make_timer([this] { report_success(); });
   probe_timer_ = loop_.make_timer([this] { send_probe(); });
   retry_timer_ = loop_.make_timer([this] { on_retry(); });
@@ -240,7 +249,8 @@ bool Daemon::still_validating() const {
 void Daemon::report_success() {
   if (!proven_ || verdict_.given() || (grace_timer_.armed() && still_validating())) return;
   std::string summary = connected_summary(report(), connected_after_, setup_.style);
-  if (setup_.run.all_traffic) summary += "  DNS is not touched (dns = \"off\"): queries go to the resolvers of this machine as before\n";
+  if (setup_.run.all_traffic)
+    summary += "  DNS is not touched (dns = \"off\"): queries go to the resolvers of this machine as before\n";
   verdict_.give(ExitCode::ok, setup_.common.quiet ? std::string() : summary);
 }
 
@@ -249,10 +259,25 @@ void Daemon::report_success() {
 void Daemon::on_timeout() {
   if (proven_) return;
   if (!answered_) {
-    return end(Error{ExitCode::no_answer, no_answer_text(*links_, servers_->in_words(), setup_.instance.name, setup_.timeout)});
+    return end(Error{ExitCode::no_answer,
+                     no_answer_text(*links_, servers_->in_words(), setup_.instance.name, setup_.timeout)});
   }
-  end(Error{ExitCode::no_round_trip, "the server answered, but none of " + std::to_string(first_round_trip_->sent()) + " packets made the round trip through the tunnel within " +
-                                         format_duration(setup_.timeout) + "\n   check on the server: does a firewall drop ICMP on its tunnel interface? vpn-server status"});
+  end(Error{ExitCode::no_round_trip,
+            "the server answered, but none of " + std::to_string(first_round_trip_->sent()) +
+                " packets made the round trip through the tunnel within " + format_duration(setup_.timeout) +
+                "\n   check on the server: does a firewall drop ICMP on its tunnel interface? vpn-server status"});
+}
+
+// Once, for the one who waits at the terminal.
+void Daemon::show_progress() {
+  if (proven_) return;
+  std::string interfaces;
+  for (const auto& [name, sent] : links_->sent_by_interface()) interfaces += (interfaces.empty() ? "" : ", ") + name;
+  verdict_.progress(
+      setup_.instance.name + ": " +
+      (answered_ ? "the server answers; waiting for a round trip through the tunnel"
+                 : "asking " + servers_->in_words() + " by " + (interfaces.empty() ? "no interface yet" : interfaces)) +
+      " ...");
 }
 
 void Daemon::on_retry() {
@@ -282,10 +307,13 @@ void Daemon::enter(State state) {
 
 std::string Daemon::state_name() const {
   switch (state_) {
-    case State::connected: return "connected";
-    case State::reconnecting: return "reconnecting";
+    case State::connected:
+      return "connected";
+    case State::reconnecting:
+      return "reconnecting";
     case State::connecting:
-    case State::proving: break;
+    case State::proving:
+      break;
   }
   return "connecting";
 }
@@ -339,7 +367,8 @@ Status Daemon::finish() {
   }
   Status undone = Done{};
   if (undo_) undone = undo_->undo_all();
-  if (!undone) log_.error("undoing: " + undone.error().message + "; to try again: vpn-up " + setup_.instance.name + " --cleanup");
+  if (!undone)
+    log_.error("undoing: " + undone.error().message + "; to try again: vpn-up " + setup_.instance.name + " --cleanup");
   control_.reset();
   if (lock_) {
     if (auto ok = remove_file(setup_.instance.options_file()); !ok) log_.warning(ok.error().message);

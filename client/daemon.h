@@ -26,9 +26,9 @@ struct DaemonSetup {
   StaticKeyPair key;
   CommonOptions common;
   RunOptions run;
-  HumanStyle style;                              // of the waiting command's stdout
-  Duration timeout = Duration::infinite();       // for the first round trip
-  bool report_at_once = false;                   // --no-wait
+  HumanStyle style;                         // of the waiting command's stdout
+  Duration timeout = Duration::infinite();  // for the first round trip
+  bool report_at_once = false;              // --no-wait
 };
 
 class Daemon {
@@ -68,6 +68,7 @@ class Daemon {
   void report_success();
   void on_timeout();
   void on_retry();
+  void show_progress();
   void on_interfaces(const InterfaceWatcher::Change& change);
   void enter(State state);
   std::string state_name() const;
@@ -91,7 +92,7 @@ class Daemon {
   std::unique_ptr<InterfaceWatcher> watcher_;
   std::unique_ptr<ControlSocket> control_;
 
-  EventLoop::Timer timeout_, probe_timer_, grace_timer_, retry_timer_, watchdog_, end_timer_;
+  EventLoop::Timer timeout_, progress_, probe_timer_, grace_timer_, retry_timer_, watchdog_, end_timer_;
   EventLoop::SignalWatch interrupt_, terminate_, hangup_;
 
   State state_ = State::connecting;

@@ -1,11 +1,10 @@
 // vpn-down: asks the daemon by its socket and waits until its lock is free, which is after everything was undone.
 #include "client/down_command.h"
 
-#include <cerrno>
 #include <ctime>
 
-#include "client/instance.h"
 #include "client/cleanup.h"
+#include "client/instance.h"
 #include "common/config/names.h"
 #include "common/control/messages.h"
 #include "platform/clock.h"
@@ -32,6 +31,7 @@ Status take_down(const DownOptions& options, const Instance& instance) {
     if (!options.common.quiet) print_err(instance.name + ": not running\n");
     return Done{};
   }
+  const auto before = query_status(instance);
   const Status asked = send_request(instance, render_request(DownRequest{}), options.timeout);
   // The daemon may be gone before its answer was read; what counts is the lock.
   if (!asked && asked.error().code == ExitCode::permission) {
@@ -39,11 +39,16 @@ Status take_down(const DownOptions& options, const Instance& instance) {
                                            "\n  run:  sudo vpn-down " + instance.name};
   }
   if (!wait_until_gone(instance, options.timeout)) {
-    return Error{ExitCode::unexpected, instance.name + " did not end within " + format_duration(options.timeout) + " (" +
-                                           (asked ? "it was asked to" : asked.error().message) + "). Its log: " + instance.log_file() +
+    return Error{ExitCode::unexpected, instance.name + " did not end within " + format_duration(options.timeout) +
+                                           " (" + (asked ? "it was asked to" : asked.error().message) +
+                                           "). Its log: " + instance.log_file() +
                                            "\n  if it hangs, kill it and then: vpn-up " + instance.name + " --cleanup"};
   }
-  if (!options.common.quiet) print_out(instance.name + ": disconnected; routes and rules restored\n");
+  if (options.common.quiet) return Done{};
+  const bool connected = before && before->state == "connected" && before->since;
+  const std::string after =
+      connected ? " after " + format_duration(Duration::seconds(wall_seconds() - before->since->seconds)) : "";
+  print_out(instance.name + ": disconnected" + after + "; routes and rules restored\n");
   return Done{};
 }
 

@@ -14,11 +14,14 @@ constexpr Duration kLookInterval = Duration::millis(50);
 constexpr Duration kAtLeast = Duration::millis(200);
 constexpr Duration kAtMost = Duration::millis(2000);
 
-bool answered(const PathInfo& p) { return p.state == PathState::active || p.state == PathState::standby; }
+bool answered(const PathInfo& p) {
+  return p.state == PathState::active || p.state == PathState::standby;
+}
 
 }  // namespace
 
-Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair& key) : loop_(loop), log_(log), setup_(std::move(setup)) {
+Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair& key)
+    : loop_(loop), log_(log), setup_(std::move(setup)) {
   CommonConfig common;
   common.ciphers = supported_ciphers();
   common.cipher_factory = make_cipher;
@@ -26,22 +29,33 @@ Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair
   engine_ = Endpoint::make_client(std::move(config), rng_);
   pump_.emplace(loop_, *engine_);
   pump_->on_event([this](const Event& e) { on_event(e); });
-  links_.emplace(Links::Setup{.pump = &*pump_, .engine = engine_.get(), .routing = nullptr, .log = &log_,
-                              .policy = {.profile = setup_.profile, .only = {}, .without = {}, .own_tunnel = {}}, .guard_all = false});
-  servers_.emplace(loop_, log_, setup_.profile.endpoints, "", [this](const std::vector<SocketAddress>& e) { links_->set_endpoints(e); });
+  links_.emplace(Links::Setup{.pump = &*pump_,
+                              .engine = engine_.get(),
+                              .routing = nullptr,
+                              .log = &log_,
+                              .policy = {.profile = setup_.profile, .only = {}, .without = {}, .own_tunnel = {}},
+                              .guard_all = false});
+  servers_.emplace(loop_, log_, setup_.profile.endpoints, "",
+                   [this](const std::vector<SocketAddress>& e) { links_->set_endpoints(e); });
 }
 
 Result<EnrolmentResult> Enrolment::run() {
-  auto watcher = InterfaceWatcher::create(loop_, [this](const InterfaceWatcher::Change& c) { links_->set_interfaces(c.interfaces); });
+  auto watcher = InterfaceWatcher::create(
+      loop_, [this](const InterfaceWatcher::Change& c) { links_->set_interfaces(c.interfaces); });
   if (!watcher) return watcher.error();
   watcher_ = std::move(*watcher);
   timeout_ = loop_.make_timer([this] {
-    if (!result_) fail({ExitCode::no_answer, no_answer_text(*links_, servers_->in_words(), setup_.profile_name, setup_.timeout)});
+    if (!result_)
+      fail({ExitCode::no_answer, no_answer_text(*links_, servers_->in_words(), setup_.profile_name, setup_.timeout)});
   });
   timeout_.set_deadline(now() + setup_.timeout);
   look_ = loop_.make_timer([this] { look_at_links(); });
-  interrupt_ = loop_.on_signal(Signal::interrupt, [this] { fail({ExitCode::interrupted, "interrupted; nothing was written but the key"}); });
-  terminate_ = loop_.on_signal(Signal::terminate, [this] { fail({ExitCode::interrupted, "ended; nothing was written but the key"}); });
+  interrupt_ = loop_.on_signal(Signal::interrupt, [this] {
+    fail({ExitCode::interrupted, "interrupted; nothing was written but the key"});
+  });
+  terminate_ = loop_.on_signal(Signal::terminate, [this] {
+    fail({ExitCode::interrupted, "ended; nothing was written but the key"});
+  });
   servers_->start();
   loop_.run();
   engine_->close_all(wire::CloseReason::done, now());
@@ -56,7 +70,8 @@ void Enrolment::on_event(const Event& event) {
   if (const auto* e = std::get_if<Closed>(&event)) {
     // Our own close at the end is no news.
     if (result_ && e->reason == wire::CloseReason::done) return;
-    const bool for_good = e->reason != wire::CloseReason::shutdown && e->reason != wire::CloseReason::idle && e->reason != wire::CloseReason::done;
+    const bool for_good = e->reason != wire::CloseReason::shutdown && e->reason != wire::CloseReason::idle &&
+                          e->reason != wire::CloseReason::done;
     if (for_good) fail({ExitCode::refused, refusal_text(e->reason)});
   }
 }
@@ -72,7 +87,8 @@ void Enrolment::on_connected(const Connected& event) {
 
 void Enrolment::look_at_links() {
   result_->links = link_results();
-  const bool all = std::all_of(result_->links.begin(), result_->links.end(), [](const LinkResult& l) { return l.rtt || l.text != "no reply"; });
+  const bool all = std::all_of(result_->links.begin(), result_->links.end(),
+                               [](const LinkResult& l) { return l.rtt || l.text != "no reply"; });
   if (all || now() - connected_at_ >= kAtMost) return loop_.stop();
   look_.set_deadline(now() + kLookInterval);
 }

@@ -20,7 +20,7 @@ struct LinkResult {
 };
 
 struct EnrolmentResult {
-  SocketAddress server;         // the first address that answered
+  SocketAddress server;  // the first address that answered
   wire::AcceptPayload accept;
   std::vector<LinkResult> links;
 };
@@ -29,7 +29,7 @@ class Enrolment {
  public:
   struct Setup {
     std::string profile_name;
-    Profile profile;                                   // endpoints and server key; the rest are defaults
+    Profile profile;  // endpoints and server key; the rest are defaults
     std::optional<std::array<uint8_t, 16>> token;
     Duration timeout = Duration::seconds(20);
   };

@@ -17,7 +17,9 @@ void put16(MutableByteSpan out, size_t at, uint16_t v) {
   out[at + 1] = static_cast<uint8_t>(v);
 }
 
-uint16_t get16(ByteSpan in, size_t at) { return static_cast<uint16_t>(in[at] << 8 | in[at + 1]); }
+uint16_t get16(ByteSpan in, size_t at) {
+  return static_cast<uint16_t>(in[at] << 8 | in[at + 1]);
+}
 
 // The Internet checksum's running sum (RFC 1071); all pieces but the last have an even length.
 uint32_t add(uint32_t sum, ByteSpan bytes) {
@@ -80,7 +82,8 @@ bool FirstRoundTrip::is_reply(ByteSpan packet) const {
   const bool v4 = from_.is_v4();
   const size_t header = v4 ? 20 : 40;
   if (packet.size() != header + kIcmp) return false;
-  if (v4 ? packet[0] != 0x45 || packet[9] != kProtocolIcmp : packet[0] >> 4 != 6 || packet[6] != kProtocolIcmp6) return false;
+  if (v4 ? packet[0] != 0x45 || packet[9] != kProtocolIcmp : packet[0] >> 4 != 6 || packet[6] != kProtocolIcmp6)
+    return false;
   const size_t address = from_.octets().size();
   const size_t source_at = v4 ? 12 : 8;
   if (!std::ranges::equal(packet.subspan(source_at, address), to_.octets())) return false;

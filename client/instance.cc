@@ -50,8 +50,9 @@ Result<Instance> chosen_instance(const CommonOptions& common, const std::string&
   const auto names = profile_names(common);
   if (names.size() == 1) return named_instance(common, names.front());
   if (names.empty()) {
-    return Error{ExitCode::configuration, "there is no profile in " + common.config_dir +
-                                              ". Get an invite (on the server: vpn-server invite NAME), then: vpn-join NAME"};
+    return Error{ExitCode::configuration,
+                 "there is no profile in " + common.config_dir +
+                     ". Get an invite (on the server: vpn-server invite NAME), then: vpn-join NAME"};
   }
   return Error{ExitCode::usage, "which profile? There are " + join(names) + " in " + common.config_dir};
 }
@@ -87,7 +88,8 @@ std::vector<std::string> crashed_names(const CommonOptions& common) {
 
 Result<Profile> load_profile(const Instance& instance) {
   if (!file_exists(instance.file)) {
-    return Error{ExitCode::configuration, "there is no profile " + instance.file + ". Make it from an invite: vpn-join " + instance.name};
+    return Error{ExitCode::configuration,
+                 "there is no profile " + instance.file + ". Make it from an invite: vpn-join " + instance.name};
   }
   auto text = read_file(instance.file);
   if (!text) return text.error();

@@ -40,7 +40,8 @@ Result<Offer> offer_of_invite(const JoinOptions& options) {
   if (!invite) return invite.error();
   const UnixTime clock{wall_seconds()};
   if (invite->expired(clock)) {
-    return Error{ExitCode::refused, "this invite expired at " + format_utc(invite->expires) + " (this machine's clock says " + format_utc(clock) +
+    return Error{ExitCode::refused, "this invite expired at " + format_utc(invite->expires) +
+                                        " (this machine's clock says " + format_utc(clock) +
                                         "). Ask for a new one; on the server: vpn-server invite NAME"};
   }
   Offer offer;
@@ -55,7 +56,9 @@ Result<Offer> offer_of_options(const JoinOptions& options) {
   auto endpoint = HostPort::parse(options.server);
   if (!endpoint) return Error{ExitCode::usage, "--server: " + endpoint.error().message};
   const auto key = PublicKey::parse(options.server_key);
-  if (!key) return Error{ExitCode::usage, "--server-key is not a public key: 44 characters, as the server prints it (vpn-server status)"};
+  if (!key)
+    return Error{ExitCode::usage,
+                 "--server-key is not a public key: 44 characters, as the server prints it (vpn-server status)"};
   offer.profile.endpoints = {*endpoint};
   offer.profile.server_public_key = *key;
   return offer;
@@ -98,7 +101,8 @@ std::string addresses(const wire::AcceptPayload& accept) {
 }
 
 std::string summary(const Instance& instance, const KeyPlace& key, const EnrolmentResult& result) {
-  std::string text = instance.name + ": enrolled at " + result.server.to_string() + " as " + addresses(result.accept) + "\n";
+  std::string text =
+      instance.name + ": enrolled at " + result.server.to_string() + " as " + addresses(result.accept) + "\n";
   text += "  wrote  " + instance.file + ", " + key.final_path + "\n";
   size_t width = 0;
   for (const LinkResult& l : result.links) width = std::max(width, l.interface.size());
@@ -113,11 +117,13 @@ std::string summary(const Instance& instance, const KeyPlace& key, const Enrolme
   return text + "Next: sudo vpn-up " + instance.name + "\n";
 }
 
-Result<EnrolmentResult> enrol(const JoinOptions& options, const Instance& instance, const Offer& offer, const StaticKeyPair& key) {
+Result<EnrolmentResult> enrol(const JoinOptions& options, const Instance& instance, const Offer& offer,
+                              const StaticKeyPair& key) {
   auto loop = EventLoop::create();
   if (!loop) return loop.error();
   Log log = Log::to_stderr(options.common.verbosity > 0 ? LogLevel::debug : LogLevel::error);
-  Enrolment enrolment(**loop, log, {.profile_name = instance.name, .profile = offer.profile, .token = offer.token}, key);
+  Enrolment enrolment(**loop, log, {.profile_name = instance.name, .profile = offer.profile, .token = offer.token},
+                      key);
   return enrolment.run();
 }
 
@@ -130,8 +136,11 @@ Status run_join(const JoinOptions& options) {
   if (!instance) return instance.error();
   const bool replaces = file_exists(instance->file);
   if (replaces && !options.force) {
-    return Error{ExitCode::conflict, instance->file + " exists already. Choose another name, or replace it (the old one is kept as a backup): vpn-join " +
-                                         options.name + " --force"};
+    return Error{
+        ExitCode::conflict,
+        instance->file +
+            " exists already. Choose another name, or replace it (the old one is kept as a backup): vpn-join " +
+            options.name + " --force"};
   }
   auto offer = options.server.empty() ? offer_of_invite(options) : offer_of_options(options);
   if (!offer) return offer.error();
@@ -143,10 +152,13 @@ Status run_join(const JoinOptions& options) {
   auto key = load_or_make_key(place.path, place.made);
   if (!key) return key.error();
   if (!options.server.empty() && place.made) {
-    print_err("vpn-join: made " + place.path + ". The server must know its public key first; on the server:\n"
-              "  vpn-server init --allow-key NAME=" + key->public_key().to_base64() + "\n");
+    print_err("vpn-join: made " + place.path +
+              ". The server must know its public key first; on the server:\n"
+              "  vpn-server init --allow-key NAME=" +
+              key->public_key().to_base64() + "\n");
   }
-  if (!options.common.quiet && is_terminal(2)) print_err("asking " + offer->profile.endpoints.front().to_string() + " ...\n");
+  if (!options.common.quiet && is_terminal(2))
+    print_err("asking " + offer->profile.endpoints.front().to_string() + " ...\n");
   auto result = enrol(options, *instance, *offer, *key);
   if (!result) {
     // A refused key is of no use; one that got no answer may have been accepted, and the next try needs it.

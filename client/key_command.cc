@@ -13,7 +13,8 @@ Status new_key(const KeyOptions& options) {
   if (!options.file.empty()) {
     auto key = make_key(options.file);
     if (!key) return key.error();
-    if (!options.common.quiet) print_err("wrote " + options.file + "; its public key is " + key->public_key().to_base64() + "\n");
+    if (!options.common.quiet)
+      print_err("wrote " + options.file + "; its public key is " + key->public_key().to_base64() + "\n");
     return Done{};
   }
   SystemRng rng;

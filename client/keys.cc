@@ -19,14 +19,16 @@ std::string_view trimmed(std::string_view text) {
 Result<StaticKeyPair> parse_key_text(std::string_view text, const std::string& where) {
   auto secret = parse_secret_key(trimmed(text));
   if (!secret) {
-    return Error{ExitCode::configuration, where + " holds no private key: it should be one line of 44 characters, as `vpn-key new` writes it"};
+    return Error{ExitCode::configuration,
+                 where + " holds no private key: it should be one line of 44 characters, as `vpn-key new` writes it"};
   }
   return StaticKeyPair::from_secret(std::move(*secret));
 }
 
 Result<StaticKeyPair> load_key(const std::string& path) {
   if (!file_exists(path)) {
-    return Error{ExitCode::configuration, "there is no private key " + path + ". vpn-join makes it; a copy from a backup will do as well"};
+    return Error{ExitCode::configuration,
+                 "there is no private key " + path + ". vpn-join makes it; a copy from a backup will do as well"};
   }
   auto text = read_secret_file(path);
   if (!text) return text.error();

@@ -98,15 +98,18 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
 }
 
 void Links::add_unusable(const Interface& i, std::string reason, std::string text) {
-  unusable_.push_back({i.name, to_string(i.type), i.metered, setup_.policy.priority(i), std::move(reason), std::move(text)});
+  unusable_.push_back(
+      {i.name, to_string(i.type), i.metered, setup_.policy.priority(i), std::move(reason), std::move(text)});
 }
 
 // A name on the command line that no interface has is more likely a typing error than a modem to be plugged in.
 void Links::note_missing_names() {
   for (const std::string& name : setup_.policy.only) {
-    const bool found = std::any_of(interfaces_.begin(), interfaces_.end(), [&](const Interface& i) { return named_in({name}, i.name); });
+    const bool found = std::any_of(interfaces_.begin(), interfaces_.end(),
+                                   [&](const Interface& i) { return named_in({name}, i.name); });
     if (!found) {
-      unusable_.push_back({name, "other", false, wire::PathPriority::always, "not-found", "there is no such interface"});
+      unusable_.push_back(
+          {name, "other", false, wire::PathPriority::always, "not-found", "there is no such interface"});
     }
   }
 }
@@ -114,7 +117,10 @@ void Links::note_missing_names() {
 RouteToPeer Links::route(const Interface& i, const IpAddress& destination) const {
   const auto configured = setup_.policy.gateway(i);
   if (configured && configured->family == destination.family) {
-    return {.kind = RouteToPeer::Kind::gateway, .gateway = *configured, .default_gateway = *configured, .has_default = true};
+    return {.kind = RouteToPeer::Kind::gateway,
+            .gateway = *configured,
+            .default_gateway = *configured,
+            .has_default = true};
   }
   auto found = route_to(destination, i.index);
   if (found) return *found;
@@ -160,7 +166,8 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
     if (it != routing_.end()) {
       // What another program made of our routes stays: the link goes on with it.
       if (auto ok = setup_.routing->update_path(it->second, path); !ok) {
-        setup_.log->write_limited(LogLevel::warning, "update " + path.interface, path.interface + ": " + ok.error().message, now());
+        setup_.log->write_limited(LogLevel::warning, "update " + path.interface,
+                                  path.interface + ": " + ok.error().message, now());
       }
       continue;
     }
@@ -172,7 +179,9 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
     incomplete_ = true;
     setup_.log->warning(path.interface + ": " + handle.error().message);
     // Without its rules a link's datagrams would enter the tunnel that they carry.
-    std::erase_if(wanted, [&, &k = key](const auto& w) { return w.first.interface_index == k.first && w.first.source == k.second; });
+    std::erase_if(wanted, [&, &k = key](const auto& w) {
+      return w.first.interface_index == k.first && w.first.source == k.second;
+    });
   }
   remove_links_not_in(wanted);
 }
@@ -186,7 +195,8 @@ void Links::remove_links_not_in(const std::map<Key, Wanted>& wanted) {
       continue;
     }
     const auto& [key, link] = *it;
-    setup_.log->info(link.interface + ": no longer used from " + key.source.to_string() + " to " + key.remote.to_string());
+    setup_.log->info(link.interface + ": no longer used from " + key.source.to_string() + " to " +
+                     key.remote.to_string());
     setup_.engine->on_path_event(LinkDown{link.id}, now());
     setup_.pump->remove_link(link.id);
     it = links_.erase(it);
@@ -220,7 +230,9 @@ void Links::add_or_update(const Key& key, const Wanted& wanted) {
 
 void Links::log_unusable(const std::vector<Unusable>& before) {
   for (const Unusable& u : unusable_) {
-    const bool known = std::any_of(before.begin(), before.end(), [&](const Unusable& b) { return b.interface == u.interface && b.reason == u.reason; });
+    const bool known = std::any_of(before.begin(), before.end(), [&](const Unusable& b) {
+      return b.interface == u.interface && b.reason == u.reason;
+    });
     if (!known) setup_.log->info(u.interface + ": not used: " + u.text);
   }
 }

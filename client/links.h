@@ -17,9 +17,9 @@ namespace hawser::client {
 class Links {
  public:
   struct Setup {
-    Pump* pump = nullptr;         // null, and no engine: a rehearsal that opens no socket (--dry-run)
+    Pump* pump = nullptr;  // null, and no engine: a rehearsal that opens no socket (--dry-run)
     Endpoint* engine = nullptr;
-    Routing* routing = nullptr;   // null: no routes and rules are touched (vpn-join)
+    Routing* routing = nullptr;  // null: no routes and rules are touched (vpn-join)
     Log* log = nullptr;
     LinkPolicy policy;
     // With all traffic in the tunnel, every interface that others may reach us by keeps a way back, also those that

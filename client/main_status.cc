@@ -2,5 +2,6 @@
 #include "client/status_command.h"
 
 int main(int argc, char** argv) {
-  return hawser::client::run_program("vpn-status", hawser::client::parse_status_command(argc, argv), hawser::client::run_status);
+  return hawser::client::run_program("vpn-status", hawser::client::parse_status_command(argc, argv),
+                                     hawser::client::run_status);
 }

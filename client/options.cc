@@ -16,13 +16,16 @@ namespace {
 #define HAWSER_VERSION "unknown"
 #endif
 
-Error usage(std::string message) { return {ExitCode::usage, std::move(message)}; }
+Error usage(std::string message) {
+  return {ExitCode::usage, std::move(message)};
+}
 
 // One program's parser with the options that all of them share.
 struct Parser {
   Parser(const char* program_name, const char* about) : program(program_name), app(about, program_name) {
     app.set_help_flag("-h,--help", "print this help and exit");
-    app.set_version_flag("-V,--version", std::string(program_name) + " " + HAWSER_VERSION, "print the version and exit");
+    app.set_version_flag("-V,--version", std::string(program_name) + " " + HAWSER_VERSION,
+                         "print the version and exit");
     app.add_flag("-q,--quiet", common.quiet, "print errors only");
     app.add_flag("-v,--verbose", common.verbosity, "print more");
     app.add_option("--color", colour, "auto, always or never (NO_COLOR is honoured)")
@@ -94,11 +97,13 @@ Result<std::vector<std::string>> interface_list(const char* option, std::vector<
 Status check_up_combinations(const UpOptions& o, bool set_given) {
   const bool starts = o.foreground || o.no_wait || o.timeout || !o.only.empty() || !o.without.empty() || o.yes;
   if (o.save && !set_given) return usage("--save needs --set IF.KEY=VALUE");
-  if (set_given && (starts || o.dry_run || o.cleanup)) return usage("--set changes a running profile: give no other option but --save with it");
+  if (set_given && (starts || o.dry_run || o.cleanup))
+    return usage("--set changes a running profile: give no other option but --save with it");
   if (o.cleanup && (starts || o.dry_run)) return usage("--cleanup goes with no other option");
   if (o.foreground && o.no_wait) return usage("--foreground and --no-wait contradict each other");
   if (o.no_wait && o.timeout) return usage("--no-wait and --timeout contradict each other");
-  if (o.dry_run && (o.foreground || o.no_wait || o.timeout)) return usage("--dry-run starts nothing: leave --foreground, --no-wait and --timeout out");
+  if (o.dry_run && (o.foreground || o.no_wait || o.timeout))
+    return usage("--dry-run starts nothing: leave --foreground, --no-wait and --timeout out");
   for (const std::string& n : o.only) {
     if (std::binary_search(o.without.begin(), o.without.end(), n)) return usage("--only and --without both name " + n);
   }
@@ -144,7 +149,8 @@ Result<Parsed<UpOptions>> parse_up(int argc, char** argv) {
   o.without = *without;
   for (const std::string& s : settings) {
     const size_t equals = s.find('=');
-    if (equals == std::string::npos || equals == 0) return usage("--set " + s + " is not IF.KEY=VALUE, e.g. --set wwan0.priority=backup");
+    if (equals == std::string::npos || equals == 0)
+      return usage("--set " + s + " is not IF.KEY=VALUE, e.g. --set wwan0.priority=backup");
     o.set.emplace_back(s.substr(0, equals), s.substr(equals + 1));
   }
   if (auto ok = check_up_combinations(o, !o.set.empty()); !ok) return ok.error();
@@ -174,7 +180,8 @@ Result<Parsed<StatusOptions>> parse_status_command(int argc, char** argv) {
   StatusOptions o;
   std::string watch;
   p.app.add_option("NAME", o.profile, "the profile; may be left out");
-  CLI::Option* watch_option = p.app.add_option("--watch", watch, "again and again, every second or as given: --watch=5s");
+  CLI::Option* watch_option =
+      p.app.add_option("--watch", watch, "again and again, every second or as given: --watch=5s");
   // "=" is required for the value, so that `vpn-status --watch home` names a profile.
   watch_option->expected(0, 1);
   p.app.add_flag("--json", o.json, "as JSON (hawser.status/1), one line per profile");

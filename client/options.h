@@ -36,9 +36,9 @@ struct UpOptions {
   CommonOptions common;
   std::string profile;  // NAME, FILE or empty
   bool foreground = false, no_wait = false, dry_run = false, cleanup = false, yes = false, save = false;
-  std::optional<Duration> timeout;                        // unset: kDefaultUpTimeout, or for ever in the foreground
-  std::vector<std::string> only, without;                 // interface names or globs, sorted
-  std::vector<std::pair<std::string, std::string>> set;   // "wwan0.priority", "backup"
+  std::optional<Duration> timeout;                       // unset: kDefaultUpTimeout, or for ever in the foreground
+  std::vector<std::string> only, without;                // interface names or globs, sorted
+  std::vector<std::pair<std::string, std::string>> set;  // "wwan0.priority", "backup"
 };
 
 struct DownOptions {
@@ -58,8 +58,8 @@ struct StatusOptions {
 struct JoinOptions {
   CommonOptions common;
   std::string name;
-  std::string source;      // empty: ask; "-": stdin; "file:PATH"
-  std::string server;      // with server_key: no invite
+  std::string source;  // empty: ask; "-": stdin; "file:PATH"
+  std::string server;  // with server_key: no invite
   std::string server_key;
   bool force = false;
 };

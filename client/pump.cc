@@ -8,10 +8,10 @@
 namespace hawser::client {
 namespace {
 
-constexpr size_t kPacketsPerTurn = 64;      // from the TUN, before the sockets get their turn
-constexpr size_t kDatagramsPerBatch = 64;   // one recvmmsg
-constexpr size_t kBatchesPerTurn = 4;       // of one socket, before the TUN and other sockets get their turn
-constexpr size_t kDatagramBuffer = 2048;    // above any datagram of a tunnel whose MTU is at most 1500
+constexpr size_t kPacketsPerTurn = 64;     // from the TUN, before the sockets get their turn
+constexpr size_t kDatagramsPerBatch = 64;  // one recvmmsg
+constexpr size_t kBatchesPerTurn = 4;      // of one socket, before the TUN and other sockets get their turn
+constexpr size_t kDatagramBuffer = 2048;   // above any datagram of a tunnel whose MTU is at most 1500
 constexpr int kEventsPerTurn = 1024;
 
 }  // namespace
@@ -47,7 +47,9 @@ void Pump::add_link(LinkId id, UdpSocket socket) {
   links_[id.value] = std::move(link);
 }
 
-void Pump::remove_link(LinkId id) { links_.erase(id.value); }
+void Pump::remove_link(LinkId id) {
+  links_.erase(id.value);
+}
 
 const UdpSocket::Counters* Pump::counters(LinkId id) const {
   const auto it = links_.find(id.value);

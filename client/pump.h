@@ -52,7 +52,7 @@ class Pump {
     LinkId id;
     UdpSocket socket;
     EventLoop::FdWatch watch;
-    TransmitBatch unsent;      // what a full socket did not take, from `unsent_offset` on
+    TransmitBatch unsent;  // what a full socket did not take, from `unsent_offset` on
     size_t unsent_offset = 0;
     bool blocked = false;
   };

@@ -59,9 +59,13 @@ Status rehearse(const UpOptions& options, const Instance& instance, const Profil
   links.set_interfaces(*interfaces);
   if (auto ok = routing.add_tunnel(tunnel_routing(profile, assumed_accept(), tunnel)); !ok) return ok;
 
-  std::string text = "ip tuntap add dev " + tunnel + " mode tun\n"
-                     "ip address add ADDRESS dev " + tunnel + "    # as the server gives them, with its MTU\n"
-                     "ip link set dev " + tunnel + " up\n";
+  std::string text = "ip tuntap add dev " + tunnel +
+                     " mode tun\n"
+                     "ip address add ADDRESS dev " +
+                     tunnel +
+                     "    # as the server gives them, with its MTU\n"
+                     "ip link set dev " +
+                     tunnel + " up\n";
   for (const std::string& command : undo->commands()) text += command + "\n";
   text += "# DNS is not touched (dns = \"off\")\n";
   for (const Unusable& u : links.unusable()) text += "# " + u.interface + " is not used: " + u.text + "\n";

@@ -20,9 +20,12 @@ std::optional<std::string> text_of(const SocketAddress& a) {
 
 std::string cipher_name(uint8_t bit) {
   switch (bit) {
-    case wire::kCipherAes256Gcm: return "aes-256-gcm";
-    case wire::kCipherAegis256: return "aegis-256";
-    default: return "chacha20-poly1305";
+    case wire::kCipherAes256Gcm:
+      return "aes-256-gcm";
+    case wire::kCipherAegis256:
+      return "aegis-256";
+    default:
+      return "chacha20-poly1305";
   }
 }
 
@@ -35,7 +38,10 @@ wire::PathPriority priority_in_force(const Links* links, const std::string& inte
 }
 
 HealthItem health_of(const Unusable& u, const std::string& profile_name) {
-  return {.code = u.reason, .interface = u.interface, .severity = "low", .text = u.interface + ": " + u.text,
+  return {.code = u.reason,
+          .interface = u.interface,
+          .severity = "low",
+          .text = u.interface + ": " + u.text,
           .fix = fix_for(u, profile_name)};
 }
 
@@ -47,7 +53,8 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
   if (session.cipher != 0) r.cipher = cipher_name(session.cipher);
   r.scheduler = to_text(session.scheduler);
   r.congestion = to_text(session.congestion);
-  for (const PathInfo& p : session.paths) r.paths.push_back(make_path_report(p, priority_in_force(links, p.interface, p.priority)));
+  for (const PathInfo& p : session.paths)
+    r.paths.push_back(make_path_report(p, priority_in_force(links, p.interface, p.priority)));
   for (size_t i = 0; i < kDropReasons; ++i) {
     const auto reason = static_cast<DropReason>(i);
     if (session.drops[reason] > 0) r.drops[name(reason)] += session.drops[reason];
@@ -132,14 +139,17 @@ StatusReport make_report(const ReportInput& in) {
   }
   if (in.links != nullptr) add_unusable(*in.links, in.profile_name, r);
   if (in.state == "reconnecting") {
-    r.health.push_back({.code = "server-unreachable", .interface = {}, .severity = "high",
+    r.health.push_back({.code = "server-unreachable",
+                        .interface = {},
+                        .severity = "high",
                         .text = "the server does not answer by any interface; traffic for the tunnel waits",
                         .fix = "check that this machine has network; the tunnel resumes by itself"});
   }
   return r;
 }
 
-std::string no_answer_text(const Links& links, const std::string& endpoints, const std::string& profile_name, Duration waited) {
+std::string no_answer_text(const Links& links, const std::string& endpoints, const std::string& profile_name,
+                           Duration waited) {
   std::string text = "no answer from " + endpoints + " by any interface (waited " + format_duration(waited) + ")";
   size_t width = 0;
   const auto sent = links.sent_by_interface();
@@ -155,8 +165,11 @@ std::string no_answer_text(const Links& links, const std::string& endpoints, con
     line(u.interface, u.text + (fix.empty() ? "" : ". " + fix));
   }
   if (sent.empty() && links.unusable().empty()) text += "\n   there is no interface to send by: ip link";
-  text += "\n   check:  is the server running and its UDP port open (cloud firewall included), is [server] public_key its key (on the\n"
-          "           server: vpn-server status), does it know this device (vpn-server user list), does this network let UDP through?";
+  text +=
+      "\n   check:  is the server running and its UDP port open (cloud firewall included), is [server] public_key its "
+      "key (on the\n"
+      "           server: vpn-server status), does it know this device (vpn-server user list), does this network let "
+      "UDP through?";
   return text;
 }
 
@@ -178,15 +191,22 @@ std::string refusal_text(wire::RefusalReason reason) {
 
 std::string refusal_text(wire::CloseReason reason) {
   switch (reason) {
-    case wire::CloseReason::removed: return refusal_text(wire::RefusalReason::removed);
-    case wire::CloseReason::disabled: return refusal_text(wire::RefusalReason::disabled);
+    case wire::CloseReason::removed:
+      return refusal_text(wire::RefusalReason::removed);
+    case wire::CloseReason::disabled:
+      return refusal_text(wire::RefusalReason::disabled);
     case wire::CloseReason::replaced:
       return "the server ended the session: another device has enrolled in this one's place. Ask for a new invite";
-    case wire::CloseReason::used: return refusal_text(wire::RefusalReason::token_used);
-    case wire::CloseReason::expired: return refusal_text(wire::RefusalReason::token_expired);
-    case wire::CloseReason::shutdown: return "the server is shutting down";
-    case wire::CloseReason::idle: return "the server ended the session: it was idle";
-    case wire::CloseReason::done: break;
+    case wire::CloseReason::used:
+      return refusal_text(wire::RefusalReason::token_used);
+    case wire::CloseReason::expired:
+      return refusal_text(wire::RefusalReason::token_expired);
+    case wire::CloseReason::shutdown:
+      return "the server is shutting down";
+    case wire::CloseReason::idle:
+      return "the server ended the session: it was idle";
+    case wire::CloseReason::done:
+      break;
   }
   return "the server ended the session";
 }

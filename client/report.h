@@ -14,7 +14,7 @@ namespace hawser::client {
 // What the report is made of. Pointers may be null where there is nothing yet.
 struct ReportInput {
   std::string profile_name;
-  std::string state;                 // connecting, connected, reconnecting
+  std::string state;  // connecting, connected, reconnecting
   UnixTime since;
   const Profile* profile = nullptr;
   const Tunnel* tunnel = nullptr;
@@ -28,7 +28,8 @@ StatusReport make_report(const ReportInput& input);
 PathReport make_path_report(const PathInfo& path, wire::PathPriority in_force);
 
 // "no answer from 203.0.113.7:443 by any interface (waited 20 s)" and a line per interface, with what to check.
-std::string no_answer_text(const Links& links, const std::string& endpoints, const std::string& profile_name, Duration waited);
+std::string no_answer_text(const Links& links, const std::string& endpoints, const std::string& profile_name,
+                           Duration waited);
 
 // Why the server does not want us, and what to do.
 std::string refusal_text(wire::RefusalReason reason);

@@ -42,8 +42,8 @@ Status save(const Instance& instance, const std::vector<std::pair<std::string, s
 Status join_running(const UpOptions& options, const Instance& instance, const RunOptions& wanted) {
   if (const auto text = read_file(instance.options_file())) {
     if (const auto differs = difference(parse_run_options(*text), wanted)) {
-      return Error{ExitCode::conflict, instance.name + " is up already with other options: " + *differs + "\n  run:  vpn-down " +
-                                           instance.name + "    then this command again"};
+      return Error{ExitCode::conflict, instance.name + " is up already with other options: " + *differs +
+                                           "\n  run:  vpn-down " + instance.name + "    then this command again"};
     }
   }
   const Duration timeout = options.timeout.value_or(kDefaultUpTimeout);
@@ -55,12 +55,14 @@ Status join_running(const UpOptions& options, const Instance& instance, const Ru
       return Done{};
     }
     if (!InstanceLock::held(instance.lock_dir())) {
-      return Error{ExitCode::unexpected, instance.name + " ended while we waited for it. Its log: " + instance.log_file()};
+      return Error{ExitCode::unexpected,
+                   instance.name + " ended while we waited for it. Its log: " + instance.log_file()};
     }
     if (now() >= deadline) {
-      return Error{ExitCode::no_answer, instance.name + " runs, but is not connected (" + (report ? report->state : report.error().message) + ", waited " +
-                                            format_duration(timeout) + "); it goes on trying. See: vpn-status " + instance.name +
-                                            "\n  its log: " + instance.log_file()};
+      return Error{ExitCode::no_answer, instance.name + " runs, but is not connected (" +
+                                            (report ? report->state : report.error().message) + ", waited " +
+                                            format_duration(timeout) + "); it goes on trying. See: vpn-status " +
+                                            instance.name + "\n  its log: " + instance.log_file()};
     }
     pause();
   }
@@ -76,7 +78,8 @@ Status set_running(const UpOptions& options, const Instance& instance) {
   const auto before = query_status(instance);
   if (!before) {
     if (before.error().code != ExitCode::not_running) return before.error();
-    return Error{ExitCode::not_running, instance.name + " is not running: --set changes a running profile. Start it with vpn-up " +
+    return Error{ExitCode::not_running, instance.name +
+                                            " is not running: --set changes a running profile. Start it with vpn-up " +
                                             instance.name + ", or edit " + instance.file};
   }
   for (size_t i = 0; i < settings.size(); ++i) {
@@ -84,7 +87,8 @@ Status set_running(const UpOptions& options, const Instance& instance) {
     const Status done = send_request(instance, render_request(SetRequest{key, value}), kRequestTimeout);
     if (!done) {
       const bool permission = done.error().code == ExitCode::permission;
-      return Error{done.error().code, done.error().message + (permission ? "\n  run it with sudo, or once: adduser $USER hawser" : "")};
+      return Error{done.error().code,
+                   done.error().message + (permission ? "\n  run it with sudo, or once: adduser $USER hawser" : "")};
     }
     if (options.common.quiet) continue;
     const std::string old = role_of(*before, settings[i].interface);

@@ -7,9 +7,13 @@
 
 namespace hawser::client {
 
-ServerAddresses::ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints, std::string remembered_file,
-                                 Callback callback)
-    : loop_(loop), log_(log), endpoints_(std::move(endpoints)), remembered_file_(std::move(remembered_file)), callback_(std::move(callback)) {}
+ServerAddresses::ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints,
+                                 std::string remembered_file, Callback callback)
+    : loop_(loop),
+      log_(log),
+      endpoints_(std::move(endpoints)),
+      remembered_file_(std::move(remembered_file)),
+      callback_(std::move(callback)) {}
 
 void ServerAddresses::start() {
   load_remembered();
@@ -20,7 +24,8 @@ void ServerAddresses::start() {
 void ServerAddresses::resolve_again() {
   for (const HostPort& e : endpoints_) {
     if (e.literal() || waiting_.contains(e)) continue;
-    auto resolution = Resolution::start(loop_, e.host, [this, e](Result<std::vector<IpAddress>> addresses) { resolved(e, addresses); });
+    auto resolution = Resolution::start(
+        loop_, e.host, [this, e](Result<std::vector<IpAddress>> addresses) { resolved(e, addresses); });
     if (resolution) {
       running_[e] = std::move(*resolution);
       waiting_.insert(e);
@@ -62,7 +67,8 @@ void ServerAddresses::load_remembered() {
   size_t begin = 0;
   while (begin < text->size()) {
     const size_t end = std::min(text->find('\n', begin), text->size());
-    if (const auto e = SocketAddress::parse(std::string_view(*text).substr(begin, end - begin))) announced_.push_back(*e);
+    if (const auto e = SocketAddress::parse(std::string_view(*text).substr(begin, end - begin)))
+      announced_.push_back(*e);
     begin = end + 1;
   }
 }
@@ -70,7 +76,8 @@ void ServerAddresses::load_remembered() {
 void ServerAddresses::publish() {
   std::vector<SocketAddress> all;
   const auto add = [&](const SocketAddress& a) {
-    if (a.ip.is_set() && a.port != 0 && !a.ip.is_multicast() && std::ranges::find(all, a) == all.end()) all.push_back(a);
+    if (a.ip.is_set() && a.port != 0 && !a.ip.is_multicast() && std::ranges::find(all, a) == all.end())
+      all.push_back(a);
   };
   for (const HostPort& e : endpoints_) {
     if (const auto literal = e.literal()) {

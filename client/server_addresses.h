@@ -22,7 +22,8 @@ class ServerAddresses {
 
   // `remembered_file` keeps what the server announced; empty: nothing is kept. `callback` gets the whole list, the
   // profile's first, each time it changes; the first time in start().
-  ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints, std::string remembered_file, Callback callback);
+  ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints, std::string remembered_file,
+                  Callback callback);
 
   // Literals at once, names as they are resolved.
   void start();

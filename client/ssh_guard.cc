@@ -49,8 +49,8 @@ Status guard_ssh(const UpOptions& options, const Profile& profile) {
   const char* text = std::getenv("SSH_CONNECTION");
   const auto ssh = parse_ssh_connection(text == nullptr ? "" : text);
   if (!ssh || has_way_back(*ssh)) return Done{};
-  const std::string warning = "all traffic into the tunnel may cut your SSH connection from " + ssh->peer.to_string() + ": " + ssh->local.to_string() +
-                              " is on no interface with a way back to it";
+  const std::string warning = "all traffic into the tunnel may cut your SSH connection from " + ssh->peer.to_string() +
+                              ": " + ssh->local.to_string() + " is on no interface with a way back to it";
   if (confirmed("vpn-up: " + warning + ". Continue?")) return Done{};
   return Error{ExitCode::conflict, warning + "\n  to go on all the same: vpn-up --yes"};
 }

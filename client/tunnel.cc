@@ -6,7 +6,9 @@
 namespace hawser::client {
 namespace {
 
-IpPrefix host(const IpAddress& a) { return {a, static_cast<uint8_t>(a.is_v4() ? 32 : 128)}; }
+IpPrefix host(const IpAddress& a) {
+  return {a, static_cast<uint8_t>(a.is_v4() ? 32 : 128)};
+}
 
 // IPv6 needs 1280; a smaller wish would switch it off silently.
 constexpr uint16_t kMinMtu = 1280;
@@ -27,7 +29,8 @@ std::vector<IpPrefix> tunnel_routes(const Profile& profile, const wire::AcceptPa
   }
   // The server itself is always reachable: it is how people see whether the tunnel works.
   for (const IpAddress& server : {accept.server_v4, accept.server_v6}) {
-    const bool covered = std::any_of(routes.begin(), routes.end(), [&](const IpPrefix& p) { return p.contains(server); });
+    const bool covered =
+        std::any_of(routes.begin(), routes.end(), [&](const IpPrefix& p) { return p.contains(server); });
     if (server.is_set() && has(server) && !covered) routes.push_back(host(server));
   }
   return routes;

@@ -90,7 +90,8 @@ Status start(const UpOptions& options, const Instance& instance, const Profile& 
 
 Status need_permission(const std::string& command) {
   if (has_net_admin()) return Done{};
-  return Error{ExitCode::permission, "this needs permission to change routes and to make a network device\n  run:  sudo " + command};
+  return Error{ExitCode::permission,
+               "this needs permission to change routes and to make a network device\n  run:  sudo " + command};
 }
 
 }  // namespace

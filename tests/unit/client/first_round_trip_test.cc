@@ -1,5 +1,8 @@
 // The echo that proves the tunnel: its bytes, and what is taken for its reply.
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "client/first_round_trip.h"
 
@@ -78,7 +81,8 @@ TEST_CASE("only the reply to one of our requests is taken for it") {
 
     // The fields that tell whose reply it is: each changed alone.
     const size_t icmp = c.from.is_v4() ? 20 : 40, source = c.from.is_v4() ? 12 : 8;
-    for (const size_t at : {source, source + 2 * c.from.octets().size() - 1, icmp, icmp + 1, icmp + 4, icmp + 6, icmp + 8, size - 1}) {
+    for (const size_t at :
+         {source, source + 2 * c.from.octets().size() - 1, icmp, icmp + 1, icmp + 4, icmp + 6, icmp + 8, size - 1}) {
       INFO("byte " << at);
       std::vector<uint8_t> other = first;
       other[at] ^= 0x40;

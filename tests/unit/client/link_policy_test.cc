@@ -14,7 +14,9 @@ Interface interface(const std::string& name, InterfaceType type = InterfaceType:
   i.name = name;
   i.type = type;
   i.up = i.carrier = true;
-  i.addresses = {{*IpAddress::parse("192.168.1.7"), 24}, {*IpAddress::parse("fd00::7"), 64}, {*IpAddress::parse("2001:db8::7"), 64}};
+  i.addresses = {{*IpAddress::parse("192.168.1.7"), 24},
+                 {*IpAddress::parse("fd00::7"), 64},
+                 {*IpAddress::parse("2001:db8::7"), 64}};
   return i;
 }
 

@@ -32,7 +32,8 @@ TEST_CASE("SSH_CONNECTION is read") {
   REQUIRE(ssh);
   CHECK(ssh->peer.to_string() == "198.51.100.20");
   CHECK(ssh->local.to_string() == "192.168.1.7");
-  for (const char* text : {"", "198.51.100.20", "a b c d", "198.51.100.20 1 nobody 22"}) CHECK_FALSE(parse_ssh_connection(text));
+  for (const char* text : {"", "198.51.100.20", "a b c d", "198.51.100.20 1 nobody 22"})
+    CHECK_FALSE(parse_ssh_connection(text));
 }
 
 TEST_CASE("routes: everything, a list, nothing; what the server does not carry is refused, not leaked") {

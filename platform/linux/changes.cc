@@ -36,7 +36,6 @@ Result<Outcome> unmake_sysctl(const SysctlChange& sysctl, const Before& before) 
 }
 
 Result<Outcome> unmake_tun(const TunChange& tun) {
-  if (tun.index == 0 || interface_index(tun.name) != tun.index) return Outcome::already_gone;
   const Result<std::vector<Interface>> all = list_interfaces();
   if (!all) return all.error();
   const bool ours = std::any_of(all->begin(), all->end(), [&](const Interface& i) {

@@ -90,11 +90,15 @@ std::string ip(const std::string& words) {
 void add_address(const std::string& address, const std::string& device) {
   const bool v6 = address.find(':') != std::string::npos;
   ip("address add " + address + " dev " + device + (v6 ? " nodad" : ""));
-  const std::string alone = "local " + address.substr(0, address.find('/')) + " ";
-  for (int i = 0; v6 && i < 200; ++i) {
-    if (ip("-6 route show table local").find(alone) != std::string::npos) return;
+  if (v6) wait_for_address(address.substr(0, address.find('/')));
+}
+
+void wait_for_address(const std::string& ipv6) {
+  for (int i = 0; i < 200; ++i) {
+    if (ip("-6 route show table local").find("local " + ipv6 + " ") != std::string::npos) return;
     ::usleep(5'000);
   }
+  FAIL("the kernel made no local route for " << ipv6);
 }
 
 std::string routing_state() {

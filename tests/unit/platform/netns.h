@@ -33,6 +33,7 @@ class Namespace {
 std::string ip(const std::string& words);
 // Adds an address and waits until the kernel has made its routes, too: for IPv6 it does so a little later.
 void add_address(const std::string& address, const std::string& device);
+void wait_for_address(const std::string& ipv6);
 // Everything that policy routing consists of, to compare before and after.
 std::string routing_state();
 // A veth pair; the second end is moved to `other`. Both are up with these addresses ("10.1.0.2/24", may be empty).

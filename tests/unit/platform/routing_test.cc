@@ -51,6 +51,7 @@ TunDevice open_tun(const char* address) {
   REQUIRE(tun);
   REQUIRE(tun->set_addresses({prefix(address), prefix("fd99::2/128")}));
   REQUIRE(tun->set_up(true));
+  testing::wait_for_address("fd99::2");
   return std::move(*tun);
 }
 

@@ -168,7 +168,10 @@ void Daemon::on_connected(const Connected& event) {
     log_.notice("the server " + event.via.remote.to_string() + " answers by " + event.via.local.to_string());
   }
   answered_ = true;
-  if (proven_) return enter(State::connected);
+  if (proven_) {
+    if (state_ != State::connected) log_.notice("connected again");
+    return enter(State::connected);
+  }
   if (!first_round_trip_) begin_first_round_trip();
 }
 
@@ -190,6 +193,12 @@ void Daemon::on_path_changed(const PathChanged& e) {
   if (e.reason != PathReason::none) line += std::string(" (") + name(e.reason) + ")";
   if (e.to == PathState::suspect || e.to == PathState::lost) line += ", silent for " + format_duration(e.gap);
   log_.info(line);
+  // A path that answers again ends a silence also without a new handshake.
+  const bool answers = e.to == PathState::active || e.to == PathState::standby;
+  if (answers && state_ == State::reconnecting) {
+    enter(State::connected);
+    log_.notice("connected again");
+  }
   report_success();
 }
 

@@ -105,8 +105,21 @@ void init(Watcher& watcher, void (*dispatch)(struct ev_loop*, Watcher*, int), vo
 
 struct EventLoop::Impl {
   struct ev_loop* loop = nullptr;
+  ev_periodic far_away{};
+
   ~Impl() {
     if (loop != nullptr) ev_loop_destroy(loop);
+  }
+
+  // libev wakes up every minute to see whether the wall clock was set, unless it has a periodic watcher: then the
+  // kernel tells it, and an idle client sleeps as long as nothing is due.
+  void sleep_long() {
+    constexpr double kTenYears = 3.2e8;
+    init<ev_periodic>(
+        far_away, [](struct ev_loop*, ev_periodic*, int) {}, nullptr);
+    ev_periodic_set(&far_away, ev_time() + kTenYears, 0., nullptr);
+    ev_periodic_start(loop, &far_away);
+    ev_unref(loop);  // does not keep run() from returning
   }
 };
 
@@ -142,6 +155,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   if (impl->loop == nullptr) {
     return Error{ExitCode::unexpected, std::string("cannot make an event loop (epoll): ") + std::strerror(errno)};
   }
+  impl->sleep_long();
   return std::unique_ptr<EventLoop>(new EventLoop(std::move(impl)));
 }
 

@@ -65,7 +65,7 @@ if [ "${NETLAB_INSIDE:-}" != 1 ]; then
   packages_ensure "${hawser_build_packages[@]}" "${hawser_demo_packages[@]}" || exit 4
   check_permission
   stage 'build (the first time takes minutes)'
-  build_configure "$project" "$project/build" -DHAWSER_TESTS=ON &&
+  build_configure "$project" "$project/build" -DHAWSER_TESTS=ON -DCMAKE_BUILD_TYPE=Release &&
     build_targets "$project/build" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-netem || exit 1
 fi
 netlab_enter "$@"

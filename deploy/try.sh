@@ -162,7 +162,7 @@ done
 
 stage 'one download over both:  vpn-up home'
 client_up
-note "$(tail -n 5 "$logs/vpn-up.log" | head -n 1)"
+note "$(grep '^home: connected' "$logs/vpn-up.log" | tail -n 1)"
 skip_seconds=$warm_up
 download "$logs/both"
 watch_download "$logs/both" $((warm_up + both_seconds)) "$curl"
@@ -190,7 +190,7 @@ row "link2 alone (${rates[1]} Mbit/s, ${delays[1]} ms)" "${alone[2]}"
 row 'the sum of these two' "$sum"
 row 'both together' "$both"
 row 'both, while link2 was dead' "$dead"
-row 'both, after it came back' "$again"
+row 'both, from the moment it was back' "$again"
 note "longest pause when link2 died: $dead_pause ms; the connection held; checksum right"
 while IFS=$'\t' read -r interface state received; do
   note "$interface carried $((received / 1000000)) MB ($state)"
@@ -199,7 +199,7 @@ note "inner TCP: $(in_inet cat /proc/sys/net/ipv4/tcp_congestion_control) (this 
 
 awk -v both="$both" -v a="${alone[1]}" -v b="${alone[2]}" 'BEGIN { exit !(both > a && both > b) }' || fail 'both together were not faster than the faster link alone'
 awk -F'\t' -v all="$file_bytes" '$3 > all / 20 { used++ } END { exit used != 2 }' <<<"$used" || fail 'not both links were used'
-netlab_valid || note 'the emulator was late at times (a busy machine): take the rates as rough'
+netlab_valid 2>/dev/null || note 'the emulator was late at times (a busy machine): take the rates as rough'
 
 kill -TERM "$server" 2>/dev/null
 wait "$server" || fail "the server ended with exit $?"

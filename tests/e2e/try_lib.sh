@@ -42,7 +42,7 @@ expect_nothing_left() {
 # expect_table LOG: the result that a newcomer should see.
 expect_table() {
   local row
-  for row in 'link1 alone' 'link2 alone' 'the sum of these two' 'both together' 'both, while link2 was dead' 'both, after it came back' \
+  for row in 'link1 alone' 'link2 alone' 'the sum of these two' 'both together' 'both, while link2 was dead' 'both, from the moment it was back' \
     'longest pause when link2 died' 'the connection held; checksum right' 'link1 carried' 'link2 carried' 'Nothing is left but'; do
     grep -q "$row" "$1" || fail "the output has no '$row'"
   done

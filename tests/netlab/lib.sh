@@ -1,7 +1,7 @@
 # netlab: hosts, gateways and emulated links in network namespaces, all below one unshare. Source it from bash.
 #
 #   . tests/netlab/lib.sh
-#   netlab_enter "$@"                            # first of all, before traps: runs this script again inside the isolation
+#   netlab_enter "$@"                            # first of all, before traps: runs this script again, isolated
 #   netlab_up links=2 link1="rate=20M delay=10ms" link2="rate=30M delay=25ms"
 #   in_client ping -c1 "$SERVER4"
 #
@@ -25,7 +25,7 @@ if [ "${NETLAB_INSIDE:-}" = 1 ] && [ $$ = 1 ]; then
   trap 'exit 143' TERM
 fi
 
-# Addresses are from the documentation ranges (RFC 5737, RFC 3849); only the links' own are private, as behind a home router.
+# Addresses are from the documentation ranges (RFC 5737, RFC 3849); only the links' own are private, as at home.
 SERVER4=198.51.100.1 SERVER4_SECOND=198.51.100.2
 SERVER6=2001:db8:51::1 SERVER6_SECOND=2001:db8:51::2
 INET4=203.0.113.10 INET6=2001:db8:113::10
@@ -44,7 +44,7 @@ netlab_fail() {
 
 # ---- The isolation ---------------------------------------------------------------------------------------------------
 
-# The command that makes the isolation, as words in NETLAB_UNSHARE. The process that runs it may be killed at any moment:
+# The command that makes the isolation, as words in NETLAB_UNSHARE. Who runs it may be killed at any moment:
 # pdeathsig kills unshare, --kill-child kills process 1 of the new namespace, and with it goes everything inside.
 _netlab_unshare() {
   NETLAB_UNSHARE=(setpriv --pdeathsig KILL -- unshare --mount --net --pid --fork --kill-child --mount-proc)
@@ -58,7 +58,7 @@ netlab_can_isolate() {
 }
 
 # Runs the calling script again, with the given arguments, inside a fresh isolation, and exits with its status.
-# Inside it returns, with private /run, /etc (own resolv.conf, own empty hawser/), /var/lib/hawser. Exit 4: not permitted.
+# Inside it returns, with private /run, /etc (own resolv.conf, own empty hawser/), /var/lib/hawser. Exit 4: forbidden.
 netlab_enter() {
   if [ "${NETLAB_INSIDE:-}" = 1 ] && [ -d /run/netlab ]; then return 0; fi
   # Only process 1 of a new namespace may hide /run; an inherited variable alone proves nothing.
@@ -96,8 +96,8 @@ _netlab_enter_inside() {
   echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
 }
 
-# HOST's own directories below /run/netlab/hosts/HOST: all of the real /etc and /var/lib by links, but own copies of what
-# Hawser and its helpers write. Bound over the real ones by _netlab_mount_private, in any mount namespace.
+# HOST's own directories below /run/netlab/hosts/HOST: all of the real /etc and /var/lib by links, but own copies
+# of what Hawser and its helpers write. Bound over the real ones by _netlab_mount_private, in any mount namespace.
 _netlab_make_private() {
   local base=/run/netlab/hosts/$1 directory real=/run/netlab/real
   mkdir -p "$base/etc/hawser" "$base/var/lib/hawser" "$base/run/lock" "$base/run/netlab" "$base/run/netns"
@@ -200,8 +200,8 @@ _netlab_pick() {
 
 _netlab_listed() { case ",$1," in *",$2,"*) return 0 ;; *) return 1 ;; esac; }
 
-# Fixed, so that both ends know each other from the start, as after DHCP: else a first burst waits for address resolution,
-# and what does not fit that queue is lost.
+# Fixed, so that both ends know each other from the start, as after DHCP: else a first burst waits for their
+# addresses, and what does not fit that queue is lost.
 _netlab_mac() { printf '02:00:00:00:%02x:%02x' "$1" "$2"; }
 
 # Default routes of link $1: in the main table with a metric, as a network manager does, or in a table of its own.

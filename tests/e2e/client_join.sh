@@ -12,7 +12,7 @@ reaches() { on client ping -q -c 1 -W 3 "$1" >/dev/null; }
 
 step 'by a pipe, by a file, and what is written'
 expect_exit 0 vpn join home - <<<"$(invite laptop)"
-expect_match 'addresses' 'enrolled at 198\.51\.100\.1:443 as 10\.9\.0\.2, fd00:5::' "$output"
+expect_match 'addresses' 'enrolled at (198\.51\.100\.1|.2001:db8:51::1.):443 as 10\.9\.0\.2, fd00:5::' "$output"
 expect_match 'links and their round trips' 'link1 +ethernet +[0-9]+ ms' "$output"
 expect_match 'what next' 'sudo vpn-up home' "$output"
 expect_equal 'mode of the key' 600 "$(mode /etc/hawser/keys/home.key)"

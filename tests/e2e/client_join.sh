@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # vpn-join: the key is on disk before anything is sent, a failure leaves no profile, --force keeps a backup, a user known by key
-# joins without invite; vpn-key; the full tunnel refuses the family that the server does not have.
+# joins without invite; vpn-key.
 # timeout: 180
 # sanitize: yes
 . "$(dirname "$0")/lib.sh"

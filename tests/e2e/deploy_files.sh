@@ -96,6 +96,15 @@ for program in $programs; do
     grep -qE -- "$option\b" <<<"$help" || fail "$program.8 names $option, which $program --help does not"
   done
 done
+# Every key that the parsers accept is in the page of its file. Rows with `false` are refused by this version.
+keys_of() { sed -nE 's/^ *\{"([a-z.]*)", "([a-z_0-9]+)"\},$/\1 \2/p' "$project/common/config/$1"; }
+for pair in profile.cc:hawser.toml.5 server_settings.cc:hawser-server.toml.5; do
+  page=$(MANWIDTH=200 man -l "$project/deploy/man/${pair#*:}" 2>/dev/null | col -b)
+  [ "$(keys_of "${pair%:*}" | wc -l)" -gt 10 ] || fail "the table of keys was not found in ${pair%:*}"
+  while read -r table key; do
+    grep -qE "\b${key:-$table}\b" <<<"$page" || fail "${pair#*:} does not name the key ${key:-$table}"
+  done < <(keys_of "${pair%:*}")
+done
 for cited in $(sed -n 's/^\.Xr \([^ ]*\) \([0-9]\).*/\1.\2/p' "$project"/deploy/man/*.[58] | sort -u); do
   [ -s "$project/deploy/man/$cited" ] || fail "a manual page cites $cited, which does not exist"
 done

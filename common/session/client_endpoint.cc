@@ -241,6 +241,7 @@ void ClientEndpoint::on_datagrams(std::span<ReceivedDatagram> batch, Time now) {
         // An authentic datagram under the new keys: the server has them too.
         confirmed_ = true;
         enrolled_ = true;
+        reconnecting_ = false;
         events_.push_back(Connected{accept_, accepted_via_, resumed_});
       }
     } else if (type == wire::DatagramType::response) {
@@ -273,8 +274,13 @@ void ClientEndpoint::after_session_input(Time now) {
     return;
   }
   const bool works = session_->any_path_works();
-  if (was_working_ && !works) events_.push_back(Reconnecting{});
-  if (!was_working_ && works && confirmed_ && resumed_) events_.push_back(Connected{accept_, accepted_via_, true});
+  if (was_working_ && !works) {
+    events_.push_back(Reconnecting{});
+    reconnecting_ = true;
+  } else if (reconnecting_ && works && confirmed_) {
+    events_.push_back(Connected{accept_, accepted_via_, true});
+    reconnecting_ = false;
+  }
   was_working_ = works;
 }
 

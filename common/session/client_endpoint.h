@@ -69,6 +69,7 @@ class ClientEndpoint final : public EndpointBase {
   bool resumed_ = false;
   bool stopped_ = false;       // refused, or closed by the server for good
   bool was_working_ = false;
+  bool reconnecting_ = false;  // said so, and not yet that it is over
   bool enrolled_ = false;
   Policy policy_;
   Time now_;                   // of the last call

@@ -136,6 +136,24 @@ TEST_CASE("all links silent for a minute: the session resumes by itself") {
   CHECK(net.at_client.size() == marker);
 }
 
+TEST_CASE("a short silence of the only link is told, and its end too") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
+  connect(net);
+  net.client_events.clear();
+  a.to_client.blackhole = a.to_server.blackhole = true;
+  uint32_t marker = 0;
+  for (int i = 0; i < 30; ++i) {
+    net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++));
+    net.run(Duration::millis(10));
+  }
+  a.to_client.blackhole = a.to_server.blackhole = false;
+  net.run(Duration::seconds(8));
+  CHECK(net.count<Reconnecting>(net.client_events) == 1);
+  CHECK(net.count<Connected>(net.client_events) == 1);
+  CHECK(net.at_server.size() == marker);
+}
+
 TEST_CASE("backup carries nothing while another works, and takes over") {
   TestNet net(5);
   TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));

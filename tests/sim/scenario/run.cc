@@ -1,0 +1,196 @@
+// Runs a scenario and turns what its flows, links and engines counted into named numbers.
+#include <algorithm>
+#include <chrono>
+
+#include "tests/sim/scenario/network.h"
+#include "tests/sim/scenario/result.h"
+
+namespace hawser::sim {
+namespace {
+
+// UDP 8, IPv4 20, Ethernet 14, and the tunnel's 31 of a full data datagram (DESIGN.md, section 3).
+constexpr double kTunnelOverhead = 31 + 28 + 14;
+constexpr double kTcpHeaders = kTcpIpHeaders;
+
+double sum_bins(const std::vector<double>& bins, double from, double to) {
+  double sum = 0;
+  for (auto i = static_cast<size_t>(from * 10); i < std::min(bins.size(), static_cast<size_t>(to * 10)); ++i) sum += bins[i];
+  return sum;
+}
+
+// The first second at which the counted flows' rate over half a second is at 90 % of `target`, from when the first one starts.
+double time_to(double target, const std::vector<FlowResult>& flows, const Scenario& scenario) {
+  double start = scenario.length.to_seconds();
+  std::vector<double> bins(static_cast<size_t>(scenario.length.to_seconds() * 10));
+  for (size_t f = 0; f < flows.size(); ++f) {
+    if (!flows[f].counts) continue;
+    start = std::min(start, scenario.flows[f].start.to_seconds());
+    for (size_t i = 0; i < std::min(bins.size(), flows[f].bins.size()); ++i) bins[i] += flows[f].bins[i];
+  }
+  for (auto i = static_cast<size_t>(start * 10) + 5; i <= bins.size(); ++i) {
+    double bytes = 0;
+    for (size_t k = i - 5; k < i; ++k) bytes += bins[k];
+    if (bytes * 16e-6 >= 0.9 * target) return static_cast<double>(i) / 10 - start;
+  }
+  return scenario.length.to_seconds();
+}
+
+void add_flow_values(RunResult& r, const Scenario& scenario) {
+  double goodput = 0, goodput_up = 0, goodput_down = 0;
+  for (const FlowResult& f : r.flows) {
+    for (const auto& [key, value] : f.values) r.values[f.name + "." + key] = value;
+    if (!f.counts) continue;
+    const double rate = f.values.at("goodput");
+    goodput += rate;
+    (f.heading == Heading::up ? goodput_up : goodput_down) += rate;
+    for (const char* key : {"retransmissions", "timeouts", "reordered", "mixed_up"}) {
+      if (const auto it = f.values.find(key); it != f.values.end()) r.values[key] += it->second;
+    }
+    for (const char* key : {"stall_ms", "hold_ms"}) {
+      if (const auto it = f.values.find(key); it != f.values.end()) r.values[key] = std::max(r.values[key], it->second);
+    }
+  }
+  r.values["goodput"] = goodput;
+  if (goodput_up > 0 && goodput_down > 0) {
+    r.values["goodput_up"] = goodput_up;
+    r.values["goodput_down"] = goodput_down;
+  }
+  (void)scenario;
+}
+
+void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
+  const double from = scenario.measure_from.to_seconds(), to = scenario.length.to_seconds();
+  double up = 0, down = 0;
+  for (size_t i = 0; i < scenario.links.size(); ++i) {
+    const LinkSpec& spec = scenario.links[i];
+    const Link& link = *net.links()[i];
+    if (!net.takes_part(spec)) continue;
+    r.links.push_back({spec.name(), 0, 0, link.up.counters().bins, link.down.counters().bins});
+    up += sum_bins(link.up.counters().bins, from, to);
+    down += sum_bins(link.down.counters().bins, from, to);
+  }
+  for (LinkResult& l : r.links) {
+    l.share_up = up > 0 ? sum_bins(l.bins_up, from, to) / up : 0;
+    l.share_down = down > 0 ? sum_bins(l.bins_down, from, to) / down : 0;
+    r.values[l.name + ".share"] = up > down ? l.share_up : l.share_down;
+  }
+  r.values["wire_megabytes"] = (up + down) / 1e6;
+  for (const auto& link : net.links()) {
+    for (const Direction* d : {&link->up, &link->down}) {
+      const DirectionCounters& c = d->counters();
+      const std::string prefix = link->name + (d == &link->up ? ".up." : ".down.");
+      r.values[prefix + "queue_p50"] = c.queue_delay_ms.percentile(0.5);
+      r.values[prefix + "queue_p99"] = c.queue_delay_ms.percentile(0.99);
+      r.values[prefix + "drops"] = static_cast<double>(c.drop_queue + c.drop_codel);
+      r.values[prefix + "lost"] = static_cast<double>(c.drop_loss);
+      r.values[prefix + "frames"] = static_cast<double>(c.in_frames);
+    }
+  }
+}
+
+void add_engine_values(RunResult& r, Network& net) {
+  for (EngineEnd* end : {&net.tunnel().client(), &net.tunnel().server()}) {
+    const std::string prefix = end == &net.tunnel().client() ? "client." : "server.";
+    for (const SessionInfo& s : end->engine().sessions(net.loop().now())) {
+      r.values[prefix + "memory_bytes"] = static_cast<double>(s.memory_bytes);
+      for (size_t i = 0; i < kDropReasons; ++i) {
+        if (s.drops.values[i]) r.values[prefix + "drop." + name(static_cast<DropReason>(i))] = static_cast<double>(s.drops.values[i]);
+      }
+      for (const PathInfo& p : s.paths) {
+        r.values["reinjected"] += static_cast<double>(p.reinjected_packets);
+        r.values["path_lost"] += static_cast<double>(p.lost_packets);
+        r.values["path_sent"] += static_cast<double>(p.sent_packets);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+double ceiling(const Scenario& scenario, const std::string& only, Heading heading) {
+  double total = 0;
+  std::map<std::string, double> behind;  // what comes through each shared link
+  const auto rate_of = [&](const LinkSpec& l) {
+    const double bps = (heading == Heading::up ? l.up : l.down).rate.bps;
+    return bps > 0 ? bps : 1e18;
+  };
+  for (const LinkSpec& l : scenario.links) {
+    if (!l.is_path || (!only.empty() && l.name() != only)) continue;
+    (l.via.empty() ? total : behind[l.via]) += rate_of(l);
+  }
+  for (const LinkSpec& l : scenario.links) {
+    if (const auto it = behind.find(l.name()); it != behind.end()) total += std::min(it->second, rate_of(l));
+  }
+  const double mtu = scenario.tunnel.mtu;
+  return total * 1e-6 * (mtu - kTcpHeaders) / (mtu + kTunnelOverhead);
+}
+
+RunResult run_once(const Scenario& scenario, uint64_t seed, const std::string& only) {
+  Network net(scenario, seed, only);
+  net.run();
+  RunResult r;
+  const Time start = EventLoop::kStart;
+  const Window window{start + scenario.measure_from, start + scenario.length}, idle{start, start + scenario.idle_until};
+  double possible = 0;
+  bool up = false, down = false;
+  for (const auto& flow : net.flows()) {
+    FlowResult f = flow->result(window, idle);
+    f.name = flow->settings().name;
+    f.type = flow->settings().type;
+    f.heading = flow->settings().heading;
+    f.counts = flow->settings().count_in_goodput;
+    f.through_tunnel = flow->settings().over.empty();
+    if (f.counts) (f.heading == Heading::up ? up : down) = true;
+    r.flows.push_back(std::move(f));
+  }
+  if (up) possible += ceiling(scenario, only, Heading::up);
+  if (down) possible += ceiling(scenario, only, Heading::down);
+  add_flow_values(r, scenario);
+  add_link_values(r, scenario, net);
+  add_engine_values(r, net);
+  double wanted = 0.9;
+  for (const Bar& b : scenario.bars) {
+    if (b.metric == "of_ceiling" && b.min) wanted = *b.min;
+  }
+  if (possible > 0) {
+    r.values["ceiling"] = possible;
+    r.values["of_ceiling"] = r.values["goodput"] / possible;
+    r.values["time_to_90"] = time_to(wanted * possible, r.flows, scenario);
+  }
+  r.log = net.tunnel().log();
+  r.fingerprint = net.tunnel().fingerprint();
+  r.events = net.loop().events();
+  return r;
+}
+
+ScenarioResult run_scenario(const Scenario& scenario) {
+  const auto began = std::chrono::steady_clock::now();
+  ScenarioResult result;
+  result.scenario = &scenario;
+  std::map<std::string, std::vector<double>> all;
+  const auto gather = [&](const std::string& only) {
+    all.clear();
+    for (int i = 0; i < scenario.seeds; ++i) {
+      RunResult r = run_once(scenario, scenario.tunnel.seed + static_cast<uint64_t>(i), only);
+      for (const auto& [key, value] : r.values) all[key].push_back(value);
+      if (i == 0 && only.empty()) result.run = std::move(r);
+    }
+    std::map<std::string, double> medians;
+    for (auto& [key, values] : all) {
+      values.resize(static_cast<size_t>(scenario.seeds));  // a counter that one run did not have was zero there
+      std::sort(values.begin(), values.end());
+      medians[key] = values[values.size() / 2];
+    }
+    return medians;
+  };
+  result.run.values = gather({});
+  if (scenario.alone) {
+    for (const LinkSpec& link : scenario.links) {
+      if (link.is_path) result.alone[link.name()] = gather(link.name());
+    }
+  }
+  result.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return result;
+}
+
+}  // namespace hawser::sim

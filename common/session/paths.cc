@@ -82,7 +82,9 @@ void Session::start_challenge(Challenge& c, Time now) {
   c.outstanding = true;
   c.sent_at = now;
   c.next_at = now + c.back_off;
-  c.back_off = std::min(c.back_off * 2, kValidationRetryMax);
+  // While somebody uses the tunnel a path that comes back should be found within a second; else it costs less to wait.
+  const bool in_use = last_inner_traffic_.is_set() && now - last_inner_traffic_ < kTrafficIsRecent;
+  c.back_off = std::min(c.back_off * 2, in_use ? kProbeLostInUse : kValidationRetryMax);
 }
 
 void Session::validate_path(SessionPath& p, Time now) {

@@ -111,7 +111,7 @@ TEST_CASE("a link that comes back carries data again within a second") {
   trickle_down(net, Duration::seconds(10), marker);
   CHECK(path_on(net, false, a).state == PathState::lost);
   a.to_client.blackhole = a.to_server.blackhole = false;
-  trickle_down(net, Duration::seconds(6), marker);
+  trickle_down(net, Duration::seconds(1), marker);
   CHECK(path_on(net, false, a).state == PathState::active);
   const uint64_t before = path_on(net, true, a).sent_bytes;
   trickle_down(net, Duration::seconds(1), marker);

@@ -6,6 +6,7 @@
 namespace hawser::sim {
 namespace {
 constexpr uint64_t kPacketThreshold = 3;
+constexpr uint64_t kRemembered = 500;  // packets for which a late acknowledgement of a lost one is still noticed
 constexpr Duration kMaxAckDelay = Duration::millis(25), kGranularity = Duration::millis(1);
 }  // namespace
 
@@ -52,7 +53,7 @@ void QuicSender::on_ack(const QuicRanges& ranges) {
   if (delivered > 0 && recovery_until_ == recovery_before && largest_acked_ >= recovery_until_) {
     window_.on_ack(delivered, rtt, rtt_.min(), limited_, now);
   }
-  while (!sent_.empty() && (sent_.front().acked || (sent_.front().lost && first_ + 10'000 < largest_acked_))) {
+  while (!sent_.empty() && (sent_.front().acked || (sent_.front().lost && first_ + kRemembered < largest_acked_))) {
     sent_.pop_front();
     ++first_;
   }

@@ -1,4 +1,4 @@
-// results.json: scenario -> what -> number.
+// Reads, writes and compares results.json: scenario, what, number.
 #include "tests/sim/scenario/committed.h"
 
 #include <cmath>

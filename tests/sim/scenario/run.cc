@@ -35,7 +35,7 @@ double time_to(double target, const std::vector<FlowResult>& flows, const Scenar
   return scenario.length.to_seconds();
 }
 
-void add_flow_values(RunResult& r, const Scenario& scenario) {
+void add_flow_values(RunResult& r) {
   double goodput = 0, goodput_up = 0, goodput_down = 0;
   for (const FlowResult& f : r.flows) {
     for (const auto& [key, value] : f.values) r.values[f.name + "." + key] = value;
@@ -55,7 +55,6 @@ void add_flow_values(RunResult& r, const Scenario& scenario) {
     r.values["goodput_up"] = goodput_up;
     r.values["goodput_down"] = goodput_down;
   }
-  (void)scenario;
 }
 
 void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
@@ -86,6 +85,34 @@ void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
       r.values[prefix + "frames"] = static_cast<double>(c.in_frames);
     }
   }
+}
+
+// From the last step on until the rate of 500 ms is at 90 % of what it was in the three seconds before the first step.
+double regained(const std::vector<double>& bins, const Scenario& scenario) {
+  Duration first = Duration::infinite(), last{};
+  for (const LinkSpec& l : scenario.links) {
+    for (const Step& s : l.steps) {
+      first = std::min(first, s.at);
+      last = std::max(last, s.at);
+    }
+  }
+  const double before = sum_bins(bins, std::max(0.0, first.to_seconds() - 3), first.to_seconds()) / std::min(3.0, first.to_seconds());
+  for (double at = last.to_seconds(); at + 0.5 <= scenario.length.to_seconds(); at += 0.1) {
+    if (sum_bins(bins, at, at + 0.5) * 2 >= 0.9 * before) return at - last.to_seconds();
+  }
+  return scenario.length.to_seconds() - last.to_seconds();
+}
+
+void add_step_values(RunResult& r, const Scenario& scenario) {
+  if (std::all_of(scenario.links.begin(), scenario.links.end(), [](const LinkSpec& l) { return l.steps.empty(); })) return;
+  std::vector<double> total(static_cast<size_t>(scenario.length.to_seconds() * 10));
+  bool up = false;
+  for (const FlowResult& f : r.flows) {
+    for (size_t i = 0; f.counts && i < std::min(total.size(), f.bins.size()); ++i) total[i] += f.bins[i];
+    up = up || (f.counts && f.heading == Heading::up);
+  }
+  r.values["regained_s"] = regained(total, scenario);
+  for (const LinkResult& l : r.links) r.values[l.name + ".regained_s"] = regained(up ? l.bins_up : l.bins_down, scenario);
 }
 
 void add_engine_values(RunResult& r, Network& net) {
@@ -141,12 +168,18 @@ RunResult run_once(const Scenario& scenario, uint64_t seed, const std::string& o
     f.counts = flow->settings().count_in_goodput;
     f.through_tunnel = flow->settings().over.empty();
     if (f.counts) (f.heading == Heading::up ? up : down) = true;
+    for (const LinkSpec& l : scenario.links) {
+      if (l.name() != flow->settings().over || f.values.count("goodput") == 0) continue;
+      const double bps = (f.heading == Heading::up ? l.up : l.down).rate.bps;
+      f.values["of_link"] = f.values["goodput"] * 1e6 / (bps * (1500 - kTcpHeaders) / (1500 + kEthernetHeader));
+    }
     r.flows.push_back(std::move(f));
   }
   if (up) possible += ceiling(scenario, only, Heading::up);
   if (down) possible += ceiling(scenario, only, Heading::down);
-  add_flow_values(r, scenario);
+  add_flow_values(r);
   add_link_values(r, scenario, net);
+  add_step_values(r, scenario);
   add_engine_values(r, net);
   double wanted = 0.9;
   for (const Bar& b : scenario.bars) {
@@ -161,6 +194,18 @@ RunResult run_once(const Scenario& scenario, uint64_t seed, const std::string& o
   r.fingerprint = net.tunnel().fingerprint();
   r.events = net.loop().events();
   return r;
+}
+
+// The aggregation benefit of the MPQUIC and MPTCP studies (Paasch et al. 2013): 0 is as good as the best link alone, 1 the
+// sum of all alone; below zero relative to the best.
+static void add_benefit(ScenarioResult& result) {
+  double best = 0, sum = 0;
+  for (const auto& [link, values] : result.alone) {
+    best = std::max(best, values.at("goodput"));
+    sum += values.at("goodput");
+  }
+  const double ours = result.run.values["goodput"];
+  if (best > 0 && sum > best) result.run.values["benefit"] = ours >= best ? (ours - best) / (sum - best) : (ours - best) / best;
 }
 
 ScenarioResult run_scenario(const Scenario& scenario) {
@@ -188,6 +233,7 @@ ScenarioResult run_scenario(const Scenario& scenario) {
     for (const LinkSpec& link : scenario.links) {
       if (link.is_path) result.alone[link.name()] = gather(link.name());
     }
+    add_benefit(result);
   }
   result.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return result;

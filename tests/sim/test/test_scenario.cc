@@ -1,0 +1,117 @@
+// Scenario files: what is read, what is refused and how it is said; and that a scenario that falls is noticed.
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/sim/scenario/committed.h"
+#include "tests/sim/scenario/units.h"
+
+namespace hawser::sim {
+namespace {
+
+struct TempFile {
+  explicit TempFile(const std::string& content) {
+    char name[] = "/tmp/hawser-sim-XXXXXX";
+    close(mkstemp(name));
+    path = name;
+    std::ofstream(path) << content;
+  }
+  ~TempFile() { std::remove(path.c_str()); }
+  std::string path;
+};
+
+const char* const kLink = "[[link]]\nname='a'\nrate='20M'\ndelay='10ms'\n";
+
+std::string error_of(const std::string& content) {
+  const TempFile file(content);
+  try {
+    load_scenarios(file.path);
+  } catch (const ScenarioError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("amounts with units") {
+  CHECK(parse_rate("300k").bps == 300e3);
+  CHECK(parse_rate("1.5M").bps == 1.5e6);
+  CHECK(parse_duration("500us") == Duration::micros(500));
+  CHECK(parse_duration("2s") == Duration::seconds(2));
+  CHECK(parse_bytes("500kB") == 500'000);
+  CHECK(parse_bytes("16MiB") == 16u << 20);
+  CHECK(parse_fraction("0.5%") == Approx(0.005));
+  for (const char* bad : {"", "20", "M", "20 M", "-1M", "nanM", "20Mbit"}) CHECK_THROWS_AS(parse_rate(bad), ScenarioError);
+}
+
+TEST_CASE("a link's settings, its directions, its steps") {
+  const TempFile file(
+      "seconds = 9\n"
+      "[[link]]\nname='a'\nrate='20M'\ndelay='10ms'\nqueue='50ms'\nup={rate='5M'}\n"
+      "steps=[{at='1s', rate='2M'}, {at='2s', carrier=false}]\nrepeat='4s'\n");
+  const Scenario s = load_scenarios(file.path).at(0);
+  const LinkSpec& l = s.links.at(0);
+  CHECK(l.up.rate.bps == 5e6);
+  CHECK(l.down.rate.bps == 20e6);
+  CHECK(l.down.queue_limit() == 125'000);
+  REQUIRE(l.steps.size() == 4);  // at 1, 2, 5, 6; those at 9 and 10 are beyond the end
+  CHECK(l.steps[1].down.rate.bps == 2e6);  // a step keeps what the one before it set
+  CHECK(l.steps[1].carrier == false);
+  CHECK(l.steps[2].at == Duration::seconds(5));
+}
+
+TEST_CASE("a variant replaces whole keys and keeps the others") {
+  const TempFile file(std::string(kLink) + "[[flow]]\ntype='tcp'\n[[variant]]\nname='x'\nflow=[{type='echo'}]\n[[variant]]\nname='y'\n");
+  const auto all = load_scenarios(file.path);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].flows.at(0).type == "echo");
+  CHECK(all[1].flows.at(0).type == "tcp");
+  CHECK(all[0].links.size() == 1);
+}
+
+TEST_CASE("mistakes are named") {
+  CHECK(error_of("[[link]]\nname='a'\nrtae='20M'\n").find("rtae") != std::string::npos);
+  CHECK(error_of("[[link]]\nname='a'\nrate='fast'\n").find("'fast'") != std::string::npos);
+  CHECK(error_of("[[link]]\nname='a'\nrate=20\n").find("quotes") != std::string::npos);
+  CHECK(error_of(std::string(kLink) + "[[flow]]\ntype='ftp'\n").find("ftp") != std::string::npos);
+  CHECK(error_of(std::string(kLink) + "via='nowhere'\n").find("nowhere") != std::string::npos);
+  CHECK(error_of("[[link]\n").find(":1:") != std::string::npos);
+  CHECK(error_of("").find("no link") != std::string::npos);
+  CHECK(error_of(kLink).empty());
+}
+
+TEST_CASE("a bar that is missed, a ratio over another variant, and a result that fell by more than 3 %") {
+  Scenario a, b;
+  a.name = "f/a";
+  a.variant = "a";
+  b.name = "f/b";
+  b.variant = "b";
+  a.bars = {{"goodput", 90.0, {}, "", ""}, {"goodput", 1.1, {}, "b", ""}, {"delay", {}, 30.0, "", ""}};
+  std::vector<ScenarioResult> results(2);
+  results[0].scenario = &a;
+  results[1].scenario = &b;
+  results[0].run.values = {{"goodput", 88.0}, {"delay", 20.0}};
+  results[1].run.values = {{"goodput", 80.0}};
+  judge(results);
+  REQUIRE(results[0].bars.size() == 3);
+  CHECK_FALSE(results[0].bars[0].reached);
+  CHECK(results[0].bars[1].ours == Approx(1.1));
+  CHECK(results[0].bars[2].reached);
+
+  const TempFile committed("{}");
+  CHECK(compare_with(committed.path, results, 0.03).size() == 3);  // not there at all
+  write_committed(committed.path, results);
+  CHECK(compare_with(committed.path, results, 0.03).empty());
+  results[0].run.values = {{"goodput", 86.0}, {"delay", 20.5}};  // -2.3 %, +2.5 %
+  judge(results);
+  CHECK(compare_with(committed.path, results, 0.03).empty());
+  results[0].run.values = {{"goodput", 85.0}, {"delay", 20.7}};  // -3.4 %, +3.5 %
+  judge(results);
+  CHECK(compare_with(committed.path, results, 0.03).size() == 3);
+}
+
+}  // namespace hawser::sim

@@ -1,0 +1,197 @@
+// Do the TCP and QUIC models behave like TCP and QUIC: known shares, known loss laws, known recovery.
+#include "tests/sim/test/truth.h"
+
+namespace hawser::sim {
+namespace {
+
+constexpr double kPayload = 1448.0 / 1514;  // of a full frame
+
+FlowSettings tcp(CongestionControl kind = CongestionControl::cubic) {
+  FlowSettings f;
+  f.tcp.congestion = kind;
+  return f;
+}
+
+}  // namespace
+
+TEST_CASE("one TCP flow fills a link with a queue of a round trip, either algorithm, either way") {
+  for (const auto kind : {CongestionControl::cubic, CongestionControl::reno}) {
+    for (const auto heading : {Heading::up, Heading::down}) {
+      DirectionSettings s = wire({20e6}, Duration::millis(20));
+      s.queue_bytes = 100'000;
+      Pair pair(s);
+      FlowSettings f = tcp(kind);
+      f.heading = heading;
+      pair.add(f);
+      const auto r = pair.run(Duration::seconds(30), Duration::seconds(10));
+      CHECK(r[0].values.at("goodput") / 20 / kPayload > 0.97);
+      CHECK(r[0].values.at("goodput") / 20 / kPayload <= 1.0);
+      CHECK(r[0].values.at("mixed_up") == 0);
+      CHECK(r[0].values.at("timeouts") == 0);
+    }
+  }
+}
+
+TEST_CASE("Reno under random loss follows the square-root law") {
+  // Mathis et al. 1997: MSS/RTT * sqrt(3/2) / sqrt(p), every segment counted.
+  for (const double loss : {0.002, 0.005, 0.01}) {
+    DirectionSettings s = wire({500e6}, Duration::millis(20));
+    s.loss = loss;
+    Pair pair(wire({500e6}, Duration::millis(20)), s);
+    pair.add(tcp(CongestionControl::reno));
+    const auto r = pair.run(Duration::seconds(120), Duration::seconds(10));
+    const double law = 1448 * 8 / 0.040 * std::sqrt(1.5 / loss) * 1e-6;
+    CHECK(r[0].values.at("goodput") == Approx(law).epsilon(0.2));
+  }
+}
+
+TEST_CASE("CUBIC under random loss keeps more of a long path than Reno, in the ratio of its law") {
+  // RFC 9438, 5.2: window = (C (3 + beta) / (4 (1 - beta)))^(1/4) * (RTT/p)^(3/4) segments for losses at equal
+  // distances; those at random ones leave some more.
+  DirectionSettings s = wire({2e9}, Duration::millis(50));
+  s.loss = 0.0001;
+  Pair pair(wire({2e9}, Duration::millis(50)), s);
+  FlowSettings f = tcp();
+  f.tcp.window = 64u << 20;
+  pair.add(f);
+  const auto r = pair.run(Duration::seconds(600), Duration::seconds(30));
+  const double segments = std::pow(0.4 * 3.7 / 1.2, 0.25) * std::pow(0.1 / 0.0001, 0.75);
+  CHECK(r[0].values.at("goodput") == Approx(segments * 1448 * 8 / 0.1 * 1e-6).epsilon(0.25));
+}
+
+TEST_CASE("two equal flows share a link equally; CUBIC is not far from Reno on a short path") {
+  using enum CongestionControl;
+  for (const auto& [a, b, most] : {std::tuple{cubic, cubic, 0.6}, {reno, reno, 0.6}, {cubic, reno, 0.75}}) {
+    DirectionSettings s = wire({20e6}, Duration::millis(10));
+    s.queue_bytes = 50'000;
+    Pair pair(s);
+    FlowSettings second = tcp(b);
+    second.start = Duration::seconds(1);
+    pair.add(tcp(a));
+    pair.add(second);
+    const auto r = pair.run(Duration::seconds(90), Duration::seconds(30));
+    const double x = r[0].values.at("goodput"), y = r[1].values.at("goodput");
+    CHECK((x + y) / 20 / kPayload > 0.95);
+    CHECK(x / (x + y) < most);
+    CHECK(x / (x + y) > 1 - most);
+  }
+}
+
+TEST_CASE("a receive window bounds a flow to a window per round trip") {
+  Pair pair(wire({100e6}, Duration::millis(50)));
+  FlowSettings f = tcp();
+  f.tcp.window = 125'000;
+  pair.add(f);
+  const auto r = pair.run(Duration::seconds(20), Duration::seconds(5));
+  CHECK(r[0].values.at("goodput") == Approx(10).epsilon(0.03));
+}
+
+TEST_CASE("reordering inside a quarter of the round trip is learnt, and spurious recoveries are undone") {
+  DirectionSettings s = wire({50e6}, Duration::millis(20));
+  s.jitter = Duration::millis(5);
+  s.jitter_form = DirectionSettings::Jitter::reordering;
+  Pair pair(wire({50e6}, Duration::millis(20)), s);
+  pair.add(tcp());
+  const auto r = pair.run(Duration::seconds(20), Duration::seconds(5));
+  CHECK(r[0].values.at("reordered") > 1000);
+  CHECK(r[0].values.at("goodput") / 50 / kPayload > 0.9);
+}
+
+TEST_CASE("a blackhole of two seconds costs a stall of that and the next timeout, and nothing is lost") {
+  const DirectionSettings s = wire({20e6}, Duration::millis(20));
+  Pair pair(s);
+  FlowSettings f = tcp();
+  f.bytes = 20'000'000;
+  Flow& flow = pair.add(f);
+  flow.start();
+  pair.loop.run_until(EventLoop::kStart + Duration::seconds(3));
+  DirectionSettings dead = s;
+  dead.blackhole = true;
+  pair.link.down.set(dead);
+  pair.loop.run_until(EventLoop::kStart + Duration::seconds(5));
+  pair.link.down.set(s);
+  pair.loop.run_until(EventLoop::kStart + Duration::seconds(30));
+  const FlowResult r = flow.result({EventLoop::kStart, pair.loop.now()}, {});
+  CHECK(r.values.at("complete") == 1);
+  CHECK(r.values.at("timeouts") >= 2);
+  CHECK(r.values.at("seconds") < 8.4 + 2 + 3);
+}
+
+TEST_CASE("the tail of a transfer that is lost is repaired by a probe and not by a timeout") {
+  DirectionSettings s = wire({20e6}, Duration::millis(20));
+  Pair pair(s);
+  FlowSettings f = tcp();
+  f.bytes = 14'000;
+  f.start = Duration::millis(100);
+  Flow& flow = pair.add(f);
+  flow.start();
+  // The handshake ends at 160 ms, the first and only window arrives from 180 to 186 ms; its last segments die.
+  pair.loop.run_until(EventLoop::kStart + Duration::millis(184));
+  DirectionSettings dead = s;
+  dead.blackhole = true;
+  pair.link.down.set(dead);
+  pair.loop.run_until(EventLoop::kStart + Duration::millis(190));
+  pair.link.down.set(s);
+  pair.loop.run_until(EventLoop::kStart + Duration::seconds(3));
+  const FlowResult r = flow.result({EventLoop::kStart, pair.loop.now()}, {});
+  CHECK(r.values.at("complete") == 1);
+  CHECK(r.values.at("retransmissions") >= 1);
+  CHECK(r.values.at("timeouts") == 0);
+}
+
+TEST_CASE("the QUIC model fills a link; three packets of reordering are loss to it, two are not") {
+  Pair pair(wire({20e6}, Duration::millis(20)));
+  FlowSettings f;
+  f.type = "quic";
+  pair.add(f);
+  const auto r = pair.run(Duration::seconds(20), Duration::seconds(5));
+  CHECK(r[0].values.at("goodput") / 20 > 0.9);
+
+  for (const auto& [jitter, spurious] : {std::pair{Duration::micros(700), false}, {Duration::millis(10), true}}) {
+    DirectionSettings s = wire({20e6}, Duration::millis(20));  // 0.52 ms per packet: 0.7 ms reorder by one
+    s.jitter = jitter;
+    s.jitter_form = DirectionSettings::Jitter::reordering;
+    Pair shaken(wire({20e6}, Duration::millis(20)), s);
+    shaken.add(f);
+    const auto q = shaken.run(Duration::seconds(20), Duration::seconds(5));
+    CHECK(q[0].values.at("reordered") > 100);
+    CAPTURE(q[0].values.at("spurious"), q[0].values.at("goodput"));
+    CHECK((q[0].values.at("spurious") > 20) == spurious);
+    CHECK((q[0].values.at("goodput") < 10) == spurious);
+  }
+}
+
+TEST_CASE("request and response takes two one-way delays and the bytes; a new connection one round trip more") {
+  for (const bool fresh : {false, true}) {
+    Pair pair(wire({100e6}, Duration::millis(20)));
+    FlowSettings f;
+    f.type = "request";
+    f.bytes = 10'000;
+    f.interval = Duration::millis(250);
+    f.new_connection = fresh;
+    pair.add(f);
+    const auto r = pair.run(Duration::seconds(10), Duration::seconds(1));
+    CHECK(r[0].values.at("time_p50") == Approx(fresh ? 81 : 41).margin(1));
+    CHECK(r[0].values.at("unfinished") == 0);
+  }
+}
+
+TEST_CASE("voice and echo see the delay and the loss of the link") {
+  DirectionSettings s = wire({1e6}, Duration::millis(30));
+  s.loss = 0.05;
+  Pair pair(wire({1e6}, Duration::millis(10)), s);
+  FlowSettings voice;
+  voice.type = "cbr";
+  voice.packet_bytes = 200;
+  FlowSettings echo;
+  echo.type = "echo";
+  echo.packet_bytes = 92;
+  pair.add(voice);
+  pair.add(echo);
+  const auto r = pair.run(Duration::seconds(60), Duration::seconds(1));
+  CHECK(r[0].values.at("delay_p50") == Approx(31.7).margin(1));
+  CHECK(r[0].values.at("lost_share") == Approx(0.05).margin(0.02));
+  CHECK(r[1].values.at("rtt_p50") == Approx(41.7).margin(1));
+}
+
+}  // namespace hawser::sim

@@ -12,6 +12,8 @@ set -u -o pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project/deploy/lib/packages.sh"
 . "$project/deploy/lib/build.sh"
+# The programs of this very clone, whatever the caller's environment says.
+HAWSER_BIN=$project/build/bin
 . "$project/tests/netlab/lib.sh"
 
 [ $# -eq 0 ] || case $1 in

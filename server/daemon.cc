@@ -92,6 +92,7 @@ class Daemon {
   Log log_;
   SystemRng rng_;
   Time started_;
+  UnixTime started_wall_;
 
   // In the order of construction; taken apart from the bottom up.
   std::optional<InstanceLock> lock_;
@@ -118,6 +119,7 @@ class Daemon {
 
 Status Daemon::start() {
   started_ = now();
+  started_wall_ = wall_clock();
   auto settings = load_settings(common_);
   if (!settings) return settings.error();
   settings_ = std::move(*settings);
@@ -311,8 +313,8 @@ Status Daemon::reload() {
 }
 
 ServerStatusReport Daemon::status() const {
-  const StatusSources sources{settings_, public_key_, network_->name(), tunnel_addresses_, *endpoint_, *pump_, started_};
-  return make_status(sources, now(), wall_clock());
+  const StatusSources sources{settings_, public_key_, network_->name(), tunnel_addresses_, *endpoint_, *pump_, started_, started_wall_};
+  return make_status(sources, now());
 }
 
 // ---- stop -----------------------------------------------------------------------------------------------------------

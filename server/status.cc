@@ -68,8 +68,8 @@ void add(DropCounts& sum, const DropCounters& drops) {
 
 }  // namespace
 
-ServerStatusReport make_status(const StatusSources& s, Time now, UnixTime wall) {
-  const auto calendar = [&](Time t) { return UnixTime{wall.seconds - (now - t).ns / 1'000'000'000}; };
+ServerStatusReport make_status(const StatusSources& s, Time now) {
+  const auto calendar = [&](Time t) { return UnixTime{s.started_wall.seconds + (t - s.started).ns / 1'000'000'000}; };
   ServerStatusReport r;
   r.since = calendar(s.started);
   r.public_key = s.public_key.to_base64();

@@ -15,10 +15,11 @@ struct StatusSources {
   const std::vector<IpAddress>& tunnel_addresses;  // the server's own inner addresses
   const Endpoint& endpoint;
   const Pump& pump;
+  // The same moment on both clocks, fixed once: a later pair would round differently and moments would jump by a second.
   Time started;
+  UnixTime started_wall;
 };
 
-// `now` and `wall` are the same moment on both clocks.
-ServerStatusReport make_status(const StatusSources& sources, Time now, UnixTime wall);
+ServerStatusReport make_status(const StatusSources& sources, Time now);
 
 }  // namespace hawser::server

@@ -16,6 +16,7 @@ server4=$(inner_server4) server6=$(inner_server6)
 connects() {
   step "by $1"
   sed -i "s/^endpoints.*/endpoints = [\"$1\"]/" "$profile"
+  rm -f "$(host_files client)/var/lib/hawser/home/endpoints"  # what the server announced before would be tried too
   up home
   expect_equal 'the path'"'"'s server address' "$1" "$(status home '[.paths[] | select(.state == "active") | .remote] | join(" ")')"
   expect_equal 'the address that the server answers from' "$1" "$(server_status '[.users[].paths[] | select(.state == "active") | .local] | join(" ")')"

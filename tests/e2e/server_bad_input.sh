@@ -71,7 +71,9 @@ dns = "off"
 TOML
 on client2 "$programs/vpn-key" new /etc/hawser/keys/stranger.key
 on client2 nft -f - <<'NFT'
-table inet wire { chain input { type filter hook input priority 0; meta l4proto udp th sport 443 counter; } }
+table inet wire {
+  chain input { type filter hook input priority 0; meta l4proto udp th sport 443 counter; }
+}
 NFT
 from_server() { on client2 nft list table inet wire | grep -oE 'packets [0-9]+' | tr -dc 0-9; }
 before=$(dropped unknown_user)

@@ -13,9 +13,10 @@ pinged() { on client ping -q -c 1 -W 1 "$server4" >/dev/null; }
 expect 'served before' pinged
 
 # An inner connection by the client to a host behind the server; it sends a line whenever the pipe gets one.
-mkfifo "$dir/lines"
-spawn_on inet "$dir/heard.log" busybox nc -l -p 7777
-exec 7<>"$dir/lines"
+mkfifo "$dir/lines" "$dir/nothing"
+exec 7<>"$dir/lines" 8<>"$dir/nothing"
+# The listener's input stays open: at its end nc would close the connection.
+spawn_on inet "$dir/heard.log" sh -c "exec busybox nc -l -p 7777 <'$dir/nothing'"
 on client busybox nc "$INET4" 7777 <"$dir/lines" &
 connection=$!
 echo first >&7

@@ -17,7 +17,7 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 server4=$(inner_server4) server6=$(inner_server6)
 laptop4=$(inner4 home) laptop6=$(inner6 home)
 phone4=$(as client2 inner4 home) phone6=$(as client2 inner6 home)
-expect_equal 'users with a session' 'laptop phone' "$(server_status '[.users[].name] | sort | join(" ")')"
+expect_equal 'users with a session' 'laptop phone' "$(server_status '[.users[].user] | sort | join(" ")')"
 
 for host in client client2; do
   expect "$host reaches the server inside, IPv4" reaches $host "$server4"
@@ -28,7 +28,9 @@ done
 
 step 'the host behind the server sees the server, not the users'
 on inet nft -f - <<'NFT'
-table ip seen { chain input { type filter hook input priority 0; ip protocol icmp ip saddr 203.0.113.1 counter; ip protocol icmp counter; } }
+table ip seen {
+  chain input { type filter hook input priority 0; ip protocol icmp ip saddr 203.0.113.1 counter; ip protocol icmp counter; }
+}
 NFT
 reaches client "$INET4"
 expect_equal 'pings from the server and in all' '1 1' "$(on inet nft list table ip seen | grep -oE 'packets [0-9]+' | tr -dc '0-9\n' | tr '\n' ' ' | sed 's/ $//')"
@@ -55,7 +57,7 @@ cut_off() {
   wait_for 5 'replies before the cut' grep -q 'icmp_seq=3' "$log"
   began=$(date +%s.%N)
   "$@" || fail "exit $? of: $*"
-  if has_server_status ".users[] | select(.name == \"$user\")"; then fail "$user has a session after: $*"; fi
+  if has_server_status ".users[] | select(.user == \"$user\")"; then fail "$user has a session after: $*"; fi
   sleep 1.5
   kill "$pinger"
   last=$(grep -oE '^\[[0-9.]+\] [0-9]+ bytes' "$log" | tail -n 1 | tr -dc '0-9. ' | cut -d' ' -f1)
@@ -84,7 +86,7 @@ down home
 told 'removed' client
 told 'removed' client
 expect 'the other user is still served' reaches client2 "$INET4"
-expect_equal 'users with a session' phone "$(server_status '[.users[].name] | join(" ")')"
+expect_equal 'users with a session' phone "$(server_status '[.users[].user] | join(" ")')"
 
 step 'the name is free again, and the new user is another'
 enrol home2 laptop

@@ -7,6 +7,11 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 log=$scratch/log
+# A copy that every user can read: the checkout itself may lie in somebody's private folder.
+mkdir "$scratch/clone"
+tar -C "$project" --exclude=./build --exclude=./.git -cf - . | tar -C "$scratch/clone" -xf - || exit 1
+chmod -R a+rX "$scratch/clone"
+project=$scratch/clone
 
 # run WANTED COMMAND..: the exit code must be WANTED; the output is in $log.
 run() {

@@ -92,8 +92,8 @@ step 'the name is free again, and the new user is another'
 enrol home2 laptop
 up home2
 expect 'the new laptop is served' reaches client "$server4"
-told 'removed' client
 down home2
+told 'removed' client
 
 step 'an invite serves one device'
 used=$(invite tablet)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two users share one bottleneck at the server's uplink: each gets 40 to 60 %, also when one has eight connections and the other
 # has one. The users' own links are faster than the bottleneck and alike, so that only the sharing decides.
-# timeout: 150
+# timeout: 240
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=1 client2=1 rate=100M delay=10ms queue=500k
@@ -15,9 +15,9 @@ server4=$(inner_server4)
 on server tc qdisc add dev eth0 root tbf rate 40mbit burst 16kb latency 50ms || skip 'this kernel has no tbf'
 for port in 5201 5202; do spawn_on server "$dir/iperf-$port.log" iperf3 -s -B "$server4" -p $port; done
 
-# download HOST PORT FLOWS: 12 s, the first 4 s do not count; leaves bits per second in $dir/HOST.bps
+# download HOST PORT FLOWS: 18 s, the first 8 s do not count (the two models have to find each other); leaves bits per second in $dir/HOST.bps
 download() {
-  on "$1" iperf3 -c "$server4" -p "$2" -R -P "$3" -C cubic -O 4 -t 8 --json >"$dir/$1.json" 2>&1
+  on "$1" iperf3 -c "$server4" -p "$2" -R -P "$3" -C cubic -O 8 -t 10 --json >"$dir/$1.json" 2>&1
   jq -r '.end.sum_received.bits_per_second // 0' "$dir/$1.json" >"$dir/$1.bps"
 }
 share() {

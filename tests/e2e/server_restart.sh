@@ -17,6 +17,7 @@ mkfifo "$dir/lines" "$dir/nothing"
 exec 7<>"$dir/lines" 8<>"$dir/nothing"
 # The listener's input stays open: at its end nc would close the connection.
 spawn_on inet "$dir/heard.log" sh -c "exec busybox nc -l -p 7777 <'$dir/nothing'"
+wait_for 5 'the listener' on inet sh -c 'ss -Hltn "sport = :7777" | grep -q LISTEN'
 on client busybox nc "$INET4" 7777 <"$dir/lines" &
 connection=$!
 echo first >&7

@@ -85,6 +85,7 @@ struct Path {
   Time probe_at = Time::infinite();  // next liveness probe
   Duration probe_back_off = kProbeLostFirst;
   bool ping_due = false;
+  Time asked_at;             // when a ping was last wanted, whether or not it could be sent
   int probes_unanswered = 0;
   Time cross_ack_at;         // when its ack state last travelled on another path
 

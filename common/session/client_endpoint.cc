@@ -31,7 +31,10 @@ void ClientEndpoint::begin_handshake(Time now) {
   if (config_.enrolment_token && !enrolled_) params.token = *config_.enrolment_token;
   params.psk = &config_.psk;
   initiator_ = Initiator::begin(params, rng_);
-  if (!initiator_) return;  // the server's key is a low-order point: nothing can ever answer
+  if (!initiator_) {
+    stopped_ = true;  // the server's key is a low-order point: nothing can ever answer
+    return;
+  }
   ++info_.handshakes_started;
   initiation_began_ = now;
   initiation_next_ = now;

@@ -48,14 +48,14 @@ Time Session::probe_timeout_at(const SessionPath& p) const {
   const bool works = p.machine.state() == PathState::active || p.machine.state() == PathState::standby;
   if (!works || !p.sent.has_eliciting_in_flight()) return Time::infinite();
   const Duration back_off = p.rtt.probe_timeout() * (int64_t{1} << std::min(p.probes_unanswered, 6));
-  return std::max(p.sent.last_eliciting_sent(), p.last_progress) + back_off;
+  return std::max({p.sent.last_eliciting_sent(), p.last_progress, p.asked_at}) + back_off;
 }
 
 Time Session::liveness_at(const SessionPath& p) const {
   const PathState s = p.machine.state();
   if (s != PathState::active && s != PathState::standby) return Time::infinite();
   if (p.sent.has_eliciting_in_flight()) return Time::infinite();
-  const Time quiet_since = std::max(p.last_own_ack, p.sent.last_eliciting_sent());
+  const Time quiet_since = std::max({p.last_own_ack, p.sent.last_eliciting_sent(), p.asked_at});
   const Time busy_until = last_inner_traffic_ + kTrafficIsRecent;
   if (last_inner_traffic_.is_set() && s == PathState::active && quiet_since + kActiveProbe < busy_until) return quiet_since + kActiveProbe;
   // The client keeps its address translations open; the server only answers.
@@ -98,6 +98,7 @@ void Session::path_timers(SessionPath& p, Time now) {
   if (probe_timeout_at(p) <= now) {
     ++p.probes_unanswered;
     p.ping_due = true;
+    p.asked_at = now;
     if (p.machine.state() == PathState::suspect) {
       p.probe_at = now + std::max(p.rtt.probe_timeout(), Duration::millis(50));
       if (p.probes_unanswered > kLostAfterProbes) {
@@ -106,7 +107,10 @@ void Session::path_timers(SessionPath& p, Time now) {
       }
     }
   }
-  if (liveness_at(p) <= now) p.ping_due = true;
+  if (liveness_at(p) <= now) {
+    p.ping_due = true;
+    p.asked_at = now;
+  }
   // A path that never answered: the user should read "lost" and not "validating" for ever.
   if (p.machine.state() == PathState::validating && p.challenge.outstanding && now - p.machine.since() > kValidationPatience) {
     apply(p, p.machine.on_event(PathInput::probes_failed, now), now);
@@ -127,7 +131,12 @@ void Session::on_timer(Time now) {
 
 Time Session::next_timeout(Time now) const {
   Time t = std::min(resequencer_.next_deadline(), keys_.next_expiry());
+  // What cannot be sent has no deadline: without a key, or when only the goodbye is left, asking again would change nothing.
+  if (closing_ || !keys_.current() || keys_.current()->expired(now)) return t;
   t = std::min(t, data_at(now));
+  const bool may_write_control = std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
+    return p->writable() && (p->machine.state() == PathState::active || p->machine.state() == PathState::standby);
+  });
   for (const auto& owned : paths_) {
     const SessionPath& p = *owned;
     t = std::min({t, p.sent.loss_time(), suspect_at(p), probe_timeout_at(p), liveness_at(p), cross_ack_at(p)});
@@ -142,9 +151,9 @@ Time Session::next_timeout(Time now) const {
     if (p.machine.state() == PathState::validating && p.challenge.outstanding) {
       t = std::min(t, p.machine.since() + kValidationPatience + kGranularity);
     }
-    if (!p.status_acked && any_path_works()) t = std::min(t, p.status_resend_at);
+    if (!p.status_acked && may_write_control) t = std::min(t, p.status_resend_at);
   }
-  if (!policy_acked_ && any_path_works()) t = std::min(t, policy_resend_at_);
+  if (!policy_acked_ && may_write_control) t = std::min(t, policy_resend_at_);
   return t;
 }
 

@@ -203,7 +203,6 @@ bool Session::transmit_to_addresses(TransmitBatch& batch, SessionPath& p, Time n
       start_challenge(p.challenge, now);
       w.write(wire::PathChallengeFrame{p.challenge.data});
     }
-    // To an address that is not proved, no more than three times what came from there.
     const bool proved = p.response_to == p.address.tuple && p.address.validated;
     if (proved && p.acks.has_any()) write_acks(w, p, now, false);
     return seal_frames(batch, p, p.response_to, w, true, now);

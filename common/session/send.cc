@@ -190,7 +190,11 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   for (size_t i = 0; i + 1 < count; ++i) w.data_sized(data_frame(*chosen[i]));
   w.data(data_frame(*chosen[count - 1]));
   SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now);
-  if (!sent) return false;
+  if (!sent) {
+    for (size_t i = 0; i < count; ++i) lost_.push_back(std::move(chosen[i]));
+    reinject(lost_);  // they have their numbers already: another datagram takes them
+    return false;
+  }
   for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
   return true;
 }
@@ -208,8 +212,11 @@ void Session::append_fragments(TransmitBatch& batch, SessionPath& p, const Segme
     if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
       sent->piece = piece;
       note_segment(*sent, segment, now);
+    } else {
+      lost_.push_back(segment);
     }
   }
+  reinject(lost_);
 }
 
 void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
@@ -273,6 +280,12 @@ bool Session::start_or_join(TransmitBatch& batch, const UdpTuple& to) {
   return batch.to == to && batch.bytes.size() == batch.count * batch.segment_size;
 }
 
+PathAddress* Session::address_of(SessionPath& p, const UdpTuple& to) const {
+  // The client chose the server's address itself; its own may change behind a translator without its knowing.
+  if (context_.role == Role::client || to == p.address.tuple) return &p.address;
+  return p.previous_address && to == p.previous_address->tuple ? &*p.previous_address : nullptr;
+}
+
 // Numbers, seals and appends one datagram. The record of it is valid until the next datagram of this path; nothing when
 // the key is worn out or the batch cannot take it.
 SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, ByteSpan plaintext, bool eliciting, Time now) {
@@ -282,7 +295,9 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   const size_t size = wire::kDataHeaderSize + plaintext.size() + kAeadTagSize;
   const size_t begin = batch.bytes.size();
   if (batch.count == 0) batch.to = to;
-  if (!nonce) return nullptr;
+  // The one place that holds the limit: towards an address that is not proved, three times what came from there.
+  PathAddress* address = address_of(p, to);
+  if (!nonce || !address || !address->may_send(size)) return nullptr;
   batch.bytes.resize(begin + size);
   const MutableByteSpan out = MutableByteSpan{batch.bytes}.subspan(begin);
   wire::write_data_header({key.remote, static_cast<uint8_t>(p.id.value), static_cast<uint32_t>(pn.value & 0xffffff)}, out);
@@ -299,7 +314,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());
   }
-  p.address.sent_bytes += size;
+  address->sent_bytes += size;
   p.sent_bytes += size;
   p.send_rate.add(size, now);
   p.last_sent = now;

@@ -130,6 +130,7 @@ class Session {
   void append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now);
   bool start_or_join(TransmitBatch& batch, const UdpTuple& to);
   SentPacket* seal_into(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, ByteSpan plaintext, bool eliciting, Time now);
+  PathAddress* address_of(SessionPath& p, const UdpTuple& to) const;
   void note_segment(SentPacket& sent, const SegmentRef& segment, Time now);
   bool seal_frames(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, const wire::FrameWriter& w, bool eliciting, Time now);
   void write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross);

@@ -44,6 +44,8 @@ expect_nothing_left "$before" "$clone"
 step 'an ordinary user, in a user namespace'
 # The device is as a desktop has it, for this run only: rw for everybody.
 chown -R 65534:65534 "$fresh" && chmod 755 "$fresh" || fail 'chown'
+# From a folder that this user may enter: ctest's may be in somebody's private one.
+cd / || fail 'cd /'
 unshare --mount sh -c 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 &&
   exec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$1" "$1/my clone/deploy/try.sh"' sh "$fresh" </dev/null >"$log" 2>&1 || fail "exit $?"
 expect_table "$log"

@@ -88,6 +88,20 @@ TEST_CASE("a link that goes silent under load loses nothing of an ordered flow a
   CHECK(ascending(net.at_client));
 }
 
+TEST_CASE("small packets that wait anyway share a datagram") {
+  TestNet net(3);
+  net.add_link(wire_of(1e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(500));
+  const uint64_t before = net.links[0]->to_client.sent;
+  for (uint32_t i = 0; i < 600; ++i) net.send_to_client(make_packet(net.server_ip, net.client_ip, i, 120));
+  net.run(Duration::seconds(3));
+  CHECK(net.at_client.size() == 600);
+  CHECK(ascending(net.at_client));
+  INFO("datagrams " << net.links[0]->to_client.sent - before);
+  CHECK(net.links[0]->to_client.sent - before < 250);  // at most six share one; acks and probes come on top
+}
+
 TEST_CASE("keys are renewed under load without losing a packet") {
   TestNet net(5);
   net.add_link(wire_of(20e6, Duration::millis(10)));

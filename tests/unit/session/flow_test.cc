@@ -96,7 +96,9 @@ TEST_CASE("small packets that wait anyway share a datagram") {
   const uint64_t before = net.links[0]->to_client.sent;
   for (uint32_t i = 0; i < 600; ++i) net.send_to_client(make_packet(net.server_ip, net.client_ip, i, 120));
   net.run(Duration::seconds(3));
-  CHECK(net.at_client.size() == 600);
+  // Half a second of queue: CoDel takes some; what it took is counted.
+  CHECK(net.at_client.size() + net.server->sessions(net.now)[0].drops[DropReason::ingress_aqm] == 600);
+  CHECK(net.at_client.size() > 550);
   CHECK(ascending(net.at_client));
   INFO("datagrams " << net.links[0]->to_client.sent - before);
   CHECK(net.links[0]->to_client.sent - before < 250);  // at most six share one; acks and probes come on top

@@ -102,7 +102,7 @@ if wanted asan; then
   build_configure "$project" "$project/build/asan" -DHAWSER_TESTS=ON "${sanitized[@]}" || exit 1
   # The programs and their tests; netlab's tools come from the plain build, because they must be in time.
   mapfile -t targets < <(cmake --build "$project/build/asan" --target help | grep -oE '\btest_[a-z0-9_]+\b' | sort -u)
-  build_targets "$project/build/asan" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server "${targets[@]}" || exit 1
+  build_targets "$project/build/asan" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-rawudp "${targets[@]}" || exit 1
 fi
 if wanted fuzz; then
   stage build 'build of the fuzz targets'

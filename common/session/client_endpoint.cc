@@ -207,7 +207,7 @@ void ClientEndpoint::clear_session() {
 void ClientEndpoint::on_path_event(const PathEvent& event, Time now) {
   now_ = now;
   if (const auto* up = std::get_if<LinkUp>(&event)) {
-    links_.push_back({*up, {}, {}, false, 0, false, 0});
+    links_.push_back({*up, {}, {}, 0, false, 0});
     if (initiator_) {
       if (up->priority != wire::PathPriority::never) queue_initiation(links_.back(), now);
     } else if (session_) {

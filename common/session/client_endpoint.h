@@ -28,7 +28,6 @@ class ClientEndpoint final : public EndpointBase {
     LinkUp up;
     std::optional<Cookie> cookie;  // to be shown in mac2 on this link
     Time cookie_at;
-    bool send_initiation = false;
     uint64_t initiations_sent = 0;
     bool has_path = false;
     int tried = 0;                 // how often a path was opened here

@@ -50,8 +50,9 @@ SessionInfo Session::info(Time now) const {
   s.inner_v4 = identity_.inner_v4;
   s.inner_v6 = identity_.inner_v6;
   if (keys_.current()) s.cipher = keys_.current()->keys.cipher;
-  s.scheduler = policy_.scheduler;
-  s.congestion = congestion_;
+  // What runs, not what was asked for.
+  s.scheduler = scheduler_->kind();
+  if (!paths_.empty()) s.congestion = paths_.front()->controller->kind();
   s.receive_rate = inner_receive_rate_.rate(now);
   s.send_rate = inner_send_rate_.rate(now);
   s.received_bytes = inner_received_bytes_;

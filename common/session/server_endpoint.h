@@ -65,8 +65,7 @@ class ServerEndpoint final : public EndpointBase {
   struct CachedResponse {
     std::vector<uint8_t> datagram;
     Time at;
-    Entry* entry = nullptr;                   // valid while it is in entries_
-    uint64_t entry_id = 0;
+    uint64_t entry_id = 0;                    // 0 for a refusal
   };
   struct Timer {
     Time at;

@@ -202,7 +202,7 @@ void ServerEndpoint::respond(const Lookup& lookup, std::vector<uint8_t> datagram
     cache_.erase(cache_age_.front().second);
     cache_age_.pop_front();
   }
-  cache_[lookup.mac1] = {std::move(datagram), now, nullptr, entry_id};
+  cache_[lookup.mac1] = {std::move(datagram), now, entry_id};
   cache_age_.push_back({now, lookup.mac1});
 }
 

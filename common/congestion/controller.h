@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "common/recovery/rtt.h"
 #include "common/recovery/sent_packets.h"
@@ -10,6 +11,32 @@
 
 namespace hawser {
 
+// One path of the session as the controllers of the others see it: as of its last ack, and nothing of its insides.
+struct Sibling {
+  int group = 0;              // equal: believed to share a bottleneck
+  bool live = false;          // carries data
+  bool has_rtt = false;
+  uint64_t window = 0, bytes_in_flight = 0, delivered = 0;  // bytes
+  Duration smoothed_rtt, min_rtt;
+  BitRate pacing_rate, capacity;
+  uint64_t bytes_between_losses = 0;  // OLIA's l
+
+  bool counts() const { return live && has_rtt; }
+};
+
+// The paths of the session, the own one among them. Empty: no coupling (a path by itself, most unit tests).
+struct CouplingView {
+  std::span<const Sibling> paths;
+  size_t own = 0;
+
+  // How many live paths share the own one's bottleneck, itself included; at least 1.
+  size_t group_size() const {
+    size_t n = 0;
+    for (size_t i = 0; i < paths.size(); ++i) n += i == own || (paths[i].counts() && paths[i].group == paths[own].group);
+    return n ? n : 1;
+  }
+};
+
 // What a controller sees of one ack or one expiry of the loss timer.
 struct CongestionSample {
   const AckResult& ack;
@@ -17,6 +44,7 @@ struct CongestionSample {
   uint64_t bytes_in_flight = 0;  // after it
   uint64_t delivered = 0;        // all bytes ever acknowledged on the path
   Time now;
+  CouplingView coupling{};
 };
 
 class Controller {
@@ -34,6 +62,8 @@ class Controller {
   // What the path is believed to carry; the scheduler computes arrival times with it. Zero: not known yet.
   virtual BitRate capacity() const = 0;
   virtual wire::CongestionKind kind() const = 0;
+  // OLIA's l: bytes acknowledged since the last loss or between the last two, whichever is more. Zero: not counted.
+  virtual uint64_t bytes_between_losses() const { return 0; }
 };
 
 // A new controller for a path. `datagram_size` is the path's full datagram in bytes.

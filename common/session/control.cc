@@ -43,7 +43,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
     apply(p, p.machine.on_event(PathInput::progress, now), now);
   }
   const BitRate before = p.pacing_rate();
-  p.controller->on_sample({r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now});
+  coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now});
   p.pacer.on_rate_changed(now, before, p.pacing_rate());
   reinject(lost_);
   update_estimates(now);

@@ -64,6 +64,7 @@ SessionInfo Session::info(Time now) const {
   Duration fastest = Duration::infinite();
   for (const auto& p : paths_) {
     s.paths.push_back(path_info(*p, now));
+    s.paths.back().bottleneck_group = coupling_.group(p->id);
     const PathInfo& i = s.paths.back();
     total += i.receive_rate.bps + i.send_rate.bps;
     sent += static_cast<double>(i.sent_packets);

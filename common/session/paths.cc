@@ -36,6 +36,8 @@ SessionPath& Session::add_path(PathId id, const UdpTuple& tuple, uint16_t max_da
   }
   paths_.push_back(std::make_unique<SessionPath>(id, tuple, max_datagram, congestion_, context_.rng.next_u64(), now));
   SessionPath& p = *paths_.back();
+  // The server knows no gateways: links behind one public address are taken to be one link's.
+  coupling_.join(id, context_.role == Role::server ? std::hash<IpAddress>{}(tuple.remote.ip) : 0);
   if (context_.role == Role::server && trusted) {
     p.address.validated = true;
     validate_path(p, now);
@@ -62,6 +64,7 @@ PathId Session::open_path(const LinkUp& link, bool validated, Time now) {
   p.type = link.type;
   p.metered = link.metered;
   p.gateway_group = link.gateway_group;
+  coupling_.join(p.id, link.gateway_group);
   p.priority = link.priority;
   p.address.validated = true;  // the client chose the server's address; it need not limit what it sends there
   if (p.priority == wire::PathPriority::backup) apply(p, p.machine.on_event(PathInput::wants_standby, now), now);
@@ -101,6 +104,7 @@ void Session::validate_path(SessionPath& p, Time now) {
 void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   if (!a.changed) return;
   const Duration gap = now - p.last_received;
+  coupling_.set_live(p.id, a.to == PathState::active);
   if (a.reinject) reinject_unacked(p);
   if (a.abandon) p.sent.abandon_in_flight();
   if (a.from == PathState::lost && a.to != PathState::validating) p.controller->on_path_revived(now);
@@ -160,6 +164,7 @@ bool Session::drop_lost_path() {
     if (p->machine.state() == PathState::lost && (!oldest || p->last_received < oldest->last_received)) oldest = p.get();
   }
   if (!oldest) return false;
+  coupling_.leave(oldest->id);
   std::erase_if(paths_, [&](const auto& p) { return p.get() == oldest; });
   return true;
 }
@@ -168,6 +173,7 @@ void Session::remove_path(PathId id, Time now) {
   SessionPath* p = find_path(id);
   if (!p) return;
   apply(*p, p->machine.on_event(PathInput::link_down, now), now);
+  coupling_.leave(id);
   std::erase_if(paths_, [&](const auto& owned) { return owned->id == id; });
 }
 
@@ -249,6 +255,8 @@ void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool new
   if (!port_only) {
     // Another network: nothing learnt about the old one holds (RFC 9000, 9.4).
     p.controller = make_controller(congestion_, p.mtu.datagram(), context_.rng.next_u64());
+    coupling_.join(p.id, std::hash<IpAddress>{}(d.from.remote.ip));
+    coupling_.set_live(p.id, p.carries_data());
     p.rtt = RttEstimator{};
     p.one_way_delay = OneWayDelay{};
     p.mtu.reset(now);

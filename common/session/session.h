@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/congestion/coupling.h"
 #include "common/crypto/replay_window.h"
 #include "common/path/path.h"
 #include "common/queue/ingress_queue.h"
@@ -196,6 +197,7 @@ class Session {
   size_t reinject_head_ = 0;
   std::unique_ptr<Scheduler> scheduler_;
   wire::CongestionKind congestion_ = wire::CongestionKind::automatic;
+  Coupling coupling_;
   std::vector<PathView> views_;      // scratch
   std::vector<SegmentRef> lost_;     // scratch
 

@@ -287,9 +287,15 @@ EOF
 }
 
 _netlab_server() {
-  local addresses=$1
-  ip link add srv netns core type veth peer name eth0 netns server &&
-    ip link add inet0 netns server type veth peer name eth0 netns inet || return
+  local addresses=$1 uplink=$2
+  if [ -z "$uplink" ]; then
+    ip link add srv netns core type veth peer name eth0 netns server || return
+  else
+    ip link add csrv type veth peer name srv && ip link add gsrv type veth peer name ethsrv || return
+    hawser-netem prepare csrv srv gsrv ethsrv || return
+    ip link set srv netns core && ip link set ethsrv netns server name eth0 && ip link set csrv up && ip link set gsrv up || return
+  fi
+  ip link add inet0 netns server type veth peer name eth0 netns inet || return
   ip -n core -batch - <<EOF || return
 link set srv up
 addr add 198.51.100.254/24 dev srv
@@ -330,15 +336,16 @@ EOF
 #   plain=1                       these links are bare veths with all offloads, without emulator
 #   family=46                     addresses on the links: 4, 6 or 46
 #   server_addresses=1            2 gives the server a second IPv4 and IPv6 address
+#   uplink="rate=20M delay=10ms"  emulates the server's own link, which all others share, too; its name is "server"
 #   seed=1                        of the emulator's randomness
 netlab_up() {
-  local links=2 client2=0 mtu=1500 nat="" nodefault="" plain="" family=46 server_addresses=1 seed=1
+  local links=2 client2=0 mtu=1500 nat="" nodefault="" plain="" family=46 server_addresses=1 seed=1 uplink=""
   local rate="" delay="" jitter="" loss="" queue="" ge="" argument key n
   local -A extra=()
   for argument in "$@"; do
     key=${argument%%=*}
     case $key in
-      links | client2 | mtu | nat | nodefault | plain | family | server_addresses | seed | rate | delay | jitter | loss | queue | ge)
+      links | client2 | mtu | nat | nodefault | plain | family | server_addresses | seed | uplink | rate | delay | jitter | loss | queue | ge)
         local "$key=${argument#*=}" ;;
       link[1-9]*) extra[${key#link}]=${argument#*=} ;;
       *) netlab_fail "unknown option $argument"; return ;;
@@ -349,8 +356,9 @@ netlab_up() {
 
   _netlab_namespace core 1 0 && _netlab_host server && _netlab_host inet && _netlab_host client || return
   if [ "$client2" -gt 0 ]; then _netlab_host client2 || return; fi
-  _netlab_server "$server_addresses" || return
+  _netlab_server "$server_addresses" "$uplink" || return
   local -a emulated=()
+  if [ -n "$uplink" ]; then emulated+=(--link "server,csrv,gsrv,seed=$seed,${uplink// /,}"); fi
   for ((n = 1; n <= total; n++)); do
     local host=client bare=no own_table=no settings="" value
     if [ "$n" -gt "$links" ]; then host=client2; fi

@@ -13,8 +13,8 @@ namespace hawser {
 
 // One path of the session as the controllers of the others see it: as of its last ack, and nothing of its insides.
 struct Sibling {
-  int group = 0;              // equal: believed to share a bottleneck
-  bool live = false;          // carries data
+  int group = 0;      // equal: believed to share a bottleneck
+  bool live = false;  // carries data
   bool has_rtt = false;
   uint64_t window = 0, bytes_in_flight = 0, delivered = 0;  // bytes
   Duration smoothed_rtt, min_rtt;
@@ -32,7 +32,8 @@ struct CouplingView {
   // How many live paths share the own one's bottleneck, itself included; at least 1.
   size_t group_size() const {
     size_t n = 0;
-    for (size_t i = 0; i < paths.size(); ++i) n += i == own || (paths[i].counts() && paths[i].group == paths[own].group);
+    for (size_t i = 0; i < paths.size(); ++i)
+      n += i == own || (paths[i].counts() && paths[i].group == paths[own].group);
     return n ? n : 1;
   }
 };
@@ -55,6 +56,9 @@ class Controller {
   virtual void on_sent(Time now, uint64_t bytes_in_flight, uint16_t size) = 0;
   // Nothing was delivered for several probe timeouts, then the path answered again: what was learnt is doubtful.
   virtual void on_path_revived(Time now) = 0;
+
+  // The path changes its controller while it runs: begin with what the previous one had learnt instead of nothing.
+  virtual void take_over(const Controller& previous) { static_cast<void>(previous); }
 
   // Bytes of UDP payload that may be unacknowledged.
   virtual uint64_t congestion_window() const = 0;

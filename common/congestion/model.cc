@@ -192,8 +192,4 @@ void ModelController::on_path_revived(Time now) {
   enter(Phase::startup, now);
 }
 
-std::unique_ptr<Controller> make_controller(wire::CongestionKind, uint16_t datagram_size, uint64_t seed) {
-  return std::make_unique<ModelController>(datagram_size, seed);
-}
-
 }  // namespace hawser

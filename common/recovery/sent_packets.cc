@@ -100,6 +100,7 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
     for (size_t i = 0; i < p.segment_count; ++i) mark_delivered(*p.segments[i], p.piece);
     // Declared lost, yet it arrived: the window for reordering was too small.
     r.spurious_loss = true;
+    r.spurious_bytes += p.size;
     r.acked_bytes += p.size;
     delivered_ += p.size;
     lost_bytes_ -= std::min<uint64_t>(lost_bytes_, p.size);
@@ -150,6 +151,7 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
   if (own_path) take_rtt(ack, r, rtt, now);
   if (!have_newest) return r;
 
+  r.newest_acked_sent_at = newest.sent_at;
   const Duration sample = now - newest.sent_at;
   if (newest_pn == ack.ranges[0].last.value) {
     r.largest_newly_acked = true;
@@ -212,6 +214,7 @@ void SentPackets::declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSeg
     lost_bytes_ += p.size;
     ++lost_packets_;
     r.lost_bytes += p.size;
+    r.newest_lost_sent_at = std::max(r.newest_lost_sent_at, p.sent_at);
     ++r.lost_packets;
   }
   if (++losses_since_spurious_ > 64 && reorder_mult_ > 1) {

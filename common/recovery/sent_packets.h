@@ -37,6 +37,9 @@ struct AckResult {
   uint64_t lost_bytes = 0;         // newly declared lost, without MTU probes
   uint64_t lost_packets = 0;
   uint64_t acked_packets = 0;
+  uint64_t spurious_bytes = 0;     // declared lost, and arrived after all; among acked_bytes
+  Time newest_lost_sent_at;        // when the newest of the lost and of the acknowledged was sent; Time{}: none
+  Time newest_acked_sent_at;
   bool spurious_loss = false;      // something declared lost arrived after all
   uint64_t newly_ce = 0;
   bool has_rtt = false;

@@ -29,10 +29,10 @@ inline constexpr toml_tree::Choice<wire::SchedulerKind> kSchedulers[] = {
     {"redundant", wire::SchedulerKind::redundant, false},
 };
 inline constexpr toml_tree::Choice<wire::CongestionKind> kCongestions[] = {
-    {"auto", wire::CongestionKind::automatic},       {"lia", wire::CongestionKind::lia, false},
-    {"olia", wire::CongestionKind::olia, false},     {"balia", wire::CongestionKind::balia, false},
-    {"wvegas", wire::CongestionKind::wvegas, false}, {"cubic", wire::CongestionKind::cubic, false},
-    {"reno", wire::CongestionKind::reno, false},
+    {"auto", wire::CongestionKind::automatic}, {"lia", wire::CongestionKind::lia},
+    {"olia", wire::CongestionKind::olia},      {"balia", wire::CongestionKind::balia},
+    {"wvegas", wire::CongestionKind::wvegas},  {"cubic", wire::CongestionKind::cubic},
+    {"reno", wire::CongestionKind::reno},
 };
 inline constexpr toml_tree::Choice<std::string_view> kLogLevels[] = {
     {"error", "error"}, {"warning", "warning"}, {"notice", "notice"}, {"info", "info"}, {"debug", "debug"},

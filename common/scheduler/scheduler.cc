@@ -19,6 +19,11 @@ int usable_tier(const SchedulerRequest& request, std::span<const PathView> paths
   return 1;  // the preferred paths are full: secondary ones join (hybrid access)
 }
 
+wire::SchedulerKind scheduler_for(wire::Mode mode, wire::SchedulerKind named) {
+  if (named != wire::SchedulerKind::automatic) return named;
+  return mode == wire::Mode::redundant ? wire::SchedulerKind::redundant : wire::SchedulerKind::earliest;
+}
+
 std::unique_ptr<Scheduler> make_scheduler(wire::SchedulerKind kind) {
   if (kind == wire::SchedulerKind::min_rtt) return std::make_unique<MinRttScheduler>();
   return std::make_unique<EarliestScheduler>();

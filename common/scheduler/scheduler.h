@@ -44,6 +44,9 @@ class Scheduler {
 
 std::unique_ptr<Scheduler> make_scheduler(wire::SchedulerKind kind);
 
+// The scheduler that a policy means: the named one, else the mode's.
+wire::SchedulerKind scheduler_for(wire::Mode mode, wire::SchedulerKind named);
+
 // Whether a request takes the lowest delay and never waits for bulk.
 inline bool is_urgent(const SchedulerRequest& r) { return r.sparse || r.packet_class.traffic != TrafficClass::bulk; }
 

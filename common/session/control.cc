@@ -102,8 +102,21 @@ void Session::on_policy(const wire::PolicyFrame& f) {
   queue_control_ack({true, PathId{}, f.sequence});
   if (f.sequence <= policy_.sequence) return;
   policy_ = f;
-  if (scheduler_->kind() != f.scheduler) scheduler_ = make_scheduler(f.scheduler);
-  congestion_ = f.congestion;
+  obey_policy();
+}
+
+// What runs follows the policy at once, on the paths that exist too.
+void Session::obey_policy() {
+  const wire::SchedulerKind scheduler = scheduler_for(policy_.mode, policy_.scheduler);
+  if (scheduler_->kind() != scheduler) scheduler_ = make_scheduler(scheduler);
+  congestion_ = policy_.congestion;
+  for (auto& p : paths_) {
+    if (p->controller->kind() == congestion_) continue;
+    auto next = make_controller(congestion_, p->mtu.datagram(), context_.rng.next_u64());
+    next->take_over(*p->controller);
+    p->controller = std::move(next);
+    coupling_.on_controller_changed(p->id, *p->controller);
+  }
 }
 
 void Session::on_control_ack(const wire::ControlAckFrame& f) {
@@ -137,8 +150,7 @@ void Session::set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::C
   ++policy_.sequence;
   policy_acked_ = false;
   policy_resend_at_ = now;
-  if (scheduler_->kind() != scheduler) scheduler_ = make_scheduler(scheduler);
-  congestion_ = congestion;
+  obey_policy();
 }
 
 void Session::close(wire::CloseReason reason, Time) {

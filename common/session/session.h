@@ -143,6 +143,7 @@ class Session {
   void on_path_response(SessionPath& p, const wire::PathResponseFrame& f, const UdpTuple& from, Time now);
   void on_path_status(const wire::PathStatusFrame& f, Time now);
   void on_policy(const wire::PolicyFrame& f);
+  void obey_policy();
   void on_control_ack(const wire::ControlAckFrame& f);
   void on_path_close(const wire::PathCloseFrame& f, Time now);
   void queue_control_ack(const wire::ControlAckFrame& f);

@@ -59,6 +59,12 @@ TEST_CASE("every accepted key changes the profile") {
       {"[tunnel]\nmtu = 9000", [](P p) { return p.mtu == 9000; }},
       {"[bonding]\nscheduler = \"earliest\"", [](P p) { return p.scheduler == wire::SchedulerKind::earliest; }},
       {"[bonding]\nscheduler = \"min-rtt\"", [](P p) { return p.scheduler == wire::SchedulerKind::min_rtt; }},
+      {"[bonding]\ncongestion = \"lia\"", [](P p) { return p.congestion == wire::CongestionKind::lia; }},
+      {"[bonding]\ncongestion = \"olia\"", [](P p) { return p.congestion == wire::CongestionKind::olia; }},
+      {"[bonding]\ncongestion = \"balia\"", [](P p) { return p.congestion == wire::CongestionKind::balia; }},
+      {"[bonding]\ncongestion = \"wvegas\"", [](P p) { return p.congestion == wire::CongestionKind::wvegas; }},
+      {"[bonding]\ncongestion = \"cubic\"", [](P p) { return p.congestion == wire::CongestionKind::cubic; }},
+      {"[bonding]\ncongestion = \"reno\"", [](P p) { return p.congestion == wire::CongestionKind::reno; }},
       {"[bonding]\ndiscover = false", [](P p) { return !p.discover; }},
       {"[bonding]\nignore = [\"docker*\", \"wlan1\"]",
        [](P p) {

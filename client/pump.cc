@@ -64,6 +64,13 @@ uint64_t Pump::sent(LinkId id) const {
 // ---- from the TUN to the sockets ----------------------------------------------------------------------------------
 
 void Pump::read_tun() {
+  // A super-packet is read to its end: the descriptor does not tell that packets of it are left.
+  do {
+    read_tun_batch();
+  } while (tun_ != nullptr && tun_->has_rest());
+}
+
+void Pump::read_tun_batch() {
   size_t room = 0;
   for (; room < kPacketsPerTurn; ++room) {
     Packet& p = packets_[room];

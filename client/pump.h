@@ -58,6 +58,7 @@ class Pump {
   };
 
   void read_tun();
+  void read_tun_batch();
   void read_socket(Link& link);
   void deliver();
   void before_sleep();

@@ -63,7 +63,8 @@ void Pump::deliver() {
 // ---- from the TUN to the sockets ----------------------------------------------------------------------------------
 
 void Pump::on_tun() {
-  for (int round = 0; round < kBatchesPerTurn; ++round) {
+  // A super-packet is read to its end: the descriptor does not tell that packets of it are left.
+  for (int round = 0; round < kBatchesPerTurn || tun_.has_rest(); ++round) {
     size_t room = 0;
     for (; room < kBatch; ++room) {
       Packet& packet = tun_packets_[room];

@@ -1,4 +1,4 @@
-// TUN devices: opening, configuring by rtnetlink, moving packets.
+// TUN devices: opening, configuring by rtnetlink. Moving packets: tun_packets.cc.
 #include "platform/tun.h"
 
 #include <fcntl.h>
@@ -78,7 +78,7 @@ Status change_link(uint32_t index, const std::string& what, const std::function<
 
 }  // namespace
 
-Result<TunDevice> TunDevice::open(const std::string& name) {
+Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted) {
   const bool any = name == "auto";
   if (!any && !valid_interface_name(name)) {
     return Error{ExitCode::configuration, "\"" + name + "\" is no name for an interface: 1-15 of a-z A-Z 0-9 . _ -"};
@@ -92,9 +92,10 @@ Result<TunDevice> TunDevice::open(const std::string& name) {
   ifreq request{};
   // EXCL: never attach to a persistent device that somebody else made. The kernel fills in %d with the first free
   // number.
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL);
-  const std::string wanted = any ? "hawser%d" : name;
-  std::copy(wanted.begin(), wanted.end(), request.ifr_name);
+  const short header = wanted.tcp ? IFF_VNET_HDR : 0;
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | header);
+  const std::string pattern = any ? "hawser%d" : name;
+  std::copy(pattern.begin(), pattern.end(), request.ifr_name);
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
     const int error = errno;
     if (error == EBUSY || error == EEXIST || (error == EINVAL && interface_index(name) != 0)) {
@@ -104,6 +105,7 @@ Result<TunDevice> TunDevice::open(const std::string& name) {
     return os_error(ExitCode::system_integration, "cannot make the TUN device " + name, error);
   }
   TunDevice tun(std::move(fd), request.ifr_name, interface_index(request.ifr_name));
+  if (wanted.tcp) tun.negotiate(wanted);
   Result<Rtnl> rtnl = Rtnl::open();
   if (!rtnl) return rtnl.error();
   silence_ipv6(*rtnl, tun.index_);
@@ -161,44 +163,6 @@ Status TunDevice::set_addresses(const std::vector<IpPrefix>& addresses) {
     if (Status added = add_address(address); !added) return added;
   }
   return Done{};
-}
-
-size_t TunDevice::read_batch(std::span<const MutableByteSpan> buffers, std::span<size_t> sizes) {
-  const size_t room = std::min(buffers.size(), sizes.size());
-  size_t count = 0;
-  while (count < room) {
-    const ssize_t n = ::read(fd_.get(), buffers[count].data(), buffers[count].size());
-    if (n > 0) {
-      sizes[count++] = static_cast<size_t>(n);
-      counters_.read_bytes += static_cast<uint64_t>(n);
-    } else if (n < 0 && errno == EINTR) {
-      continue;
-    } else {
-      if (n < 0 && errno == EBADFD) gone_ = true;
-      break;
-    }
-  }
-  counters_.read_packets += count;
-  return count;
-}
-
-size_t TunDevice::write_batch(std::span<const ByteSpan> packets) {
-  for (const ByteSpan packet : packets) {
-    ssize_t n = 0;
-    do {
-      n = ::write(fd_.get(), packet.data(), packet.size());
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-      ++counters_.written_packets;
-      counters_.written_bytes += packet.size();
-    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-      ++counters_.write_full;
-    } else {
-      if (errno == EBADFD) gone_ = true;
-      ++counters_.write_refused;
-    }
-  }
-  return packets.size();
 }
 
 }  // namespace hawser

@@ -5,6 +5,7 @@
 #include "platform/process.h"
 
 #include <arpa/inet.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -113,6 +114,85 @@ TEST_CASE("packets go through in batches both ways") {
   CHECK(::recv(socket.get(), answer, sizeof answer, 0) == 4);
   std::array<size_t, 0> none{};
   CHECK(tun->read_batch({}, none) == 0);
+}
+
+// A socket that talks to 10.9.0.1:5000, which is behind the device.
+struct Talker {
+  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  sockaddr_in to{};
+  Talker() {
+    to.sin_family = AF_INET;
+    to.sin_port = htons(5000);
+    to.sin_addr.s_addr = htonl(0x0a090001);
+  }
+  bool send(const std::string& bytes, int segment) {
+    ::setsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+    return ::sendto(fd.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to) ==
+           static_cast<ssize_t>(bytes.size());
+  }
+};
+
+TEST_CASE("super-packets come as packets and leave as one, with offloads and without") {
+  for (const bool on : {true, false}) {
+    if (!testing::fresh_namespace_with_tun()) return;
+    CAPTURE(on);
+    Result<TunDevice> tun = TunDevice::open("auto", {on, on});
+    REQUIRE(tun);
+    CHECK(tun->reads().tcp == on);
+    CHECK(tun->writes().tcp == on);
+    const bool udp = tun->reads().udp;  // not every kernel has it
+    REQUIRE(tun->add_address(prefix("10.9.0.2/24")));
+    REQUIRE(tun->set_up(true));
+    Talker talker;
+    std::string text;
+    for (int i = 0; i < 1000; ++i) text.push_back(static_cast<char>('a' + i / 100));
+    REQUIRE(talker.send(text, 100));
+    // Four at a time: what is left of a super-packet is told.
+    std::vector<std::vector<uint8_t>> packets;
+    std::array<std::array<uint8_t, 200>, 4> storage{};
+    std::array<MutableByteSpan, 4> buffers;
+    std::copy(storage.begin(), storage.end(), buffers.begin());
+    std::array<size_t, 4> sizes{};
+    for (size_t count; (count = tun->read_batch(buffers, sizes)) > 0;) {
+      for (size_t i = 0; i < count; ++i) packets.emplace_back(storage[i].begin(), storage[i].begin() + static_cast<long>(sizes[i]));
+      CHECK(tun->has_rest() == (udp && packets.size() < 10));
+    }
+    REQUIRE(packets.size() == 10);
+    CHECK(tun->counters().read_packets == 10);
+    CHECK(tun->counters().read_super == (udp ? 1 : 0));
+    std::vector<ByteSpan> answers;
+    for (auto& p : packets) {
+      REQUIRE(p.size() == 128);
+      std::swap_ranges(p.begin() + 12, p.begin() + 16, p.begin() + 16);
+      std::swap_ranges(p.begin() + 20, p.begin() + 22, p.begin() + 22);
+      answers.emplace_back(p);
+    }
+    packets[6][70] ^= 1;  // corrupt: it must not come through, and the others must
+    CHECK(tun->write_batch(answers) == 10);
+    CHECK(tun->counters().written_packets == 10);
+    CHECK(tun->counters().written_super == (udp ? 2 : 0));
+    CHECK(tun->counters().fallbacks == 0);
+    std::string got;
+    char answer[200];
+    for (ssize_t n; (n = ::recv(talker.fd.get(), answer, sizeof answer, 0)) > 0;) got.append(answer, static_cast<size_t>(n));
+    CHECK(got == text.substr(0, 600) + text.substr(700));
+  }
+}
+
+TEST_CASE("a packet above the reader's buffers is dropped, not cut") {
+  if (!testing::fresh_namespace_with_tun()) return;
+  Result<TunDevice> tun = TunDevice::open("auto");
+  REQUIRE(tun);
+  REQUIRE(tun->add_address(prefix("10.9.0.2/24")));
+  REQUIRE(tun->set_up(true));
+  Talker talker;
+  REQUIRE(talker.send(std::string(1000, 'x'), 0));
+  std::array<uint8_t, 500> storage{};
+  const std::array<MutableByteSpan, 1> buffers{storage};
+  std::array<size_t, 1> sizes{};
+  CHECK(tun->read_batch(buffers, sizes) == 0);
+  CHECK(tun->counters().read_malformed == 1);
+  CHECK_FALSE(tun->has_rest());
 }
 
 TEST_CASE("a device that somebody deletes is noticed") {

@@ -9,9 +9,8 @@ namespace hawser::client {
 namespace {
 
 constexpr size_t kPacketsPerTurn = 64;     // from the TUN, before the sockets get their turn
-constexpr size_t kDatagramsPerBatch = 64;  // one recvmmsg
-constexpr size_t kBatchesPerTurn = 4;      // of one socket, before the TUN and other sockets get their turn
-constexpr size_t kDatagramBuffer = 2048;   // above any datagram of a tunnel whose MTU is at most 1500
+constexpr size_t kDatagramsPerTurn = 256;  // of one socket, before the TUN and other sockets get their turn
+constexpr size_t kScrapBuffer = 2048;      // above the tunnel's MTU
 constexpr int kEventsPerTurn = 1024;
 
 }  // namespace
@@ -26,11 +25,7 @@ Pump::Pump(EventLoop& loop, Endpoint& engine)
       hook_(loop.before_sleep([this] { before_sleep(); })),
       packets_(kPacketsPerTurn),
       packet_buffers_(kPacketsPerTurn),
-      packet_sizes_(kPacketsPerTurn),
-      datagram_memory_(kDatagramsPerBatch * kDatagramBuffer),
-      slots_(kDatagramsPerBatch) {
-  datagrams_.reserve(kDatagramsPerBatch);
-}
+      packet_sizes_(kPacketsPerTurn) {}
 
 void Pump::attach_tun(TunDevice& tun) {
   tun_ = &tun;
@@ -81,7 +76,7 @@ void Pump::read_tun_batch() {
   if (room == 0) {
     // The pool is at its bound. The packet is read and dropped, as a full queue would: left in the TUN it would wake
     // us for ever.
-    uint8_t scratch[kDatagramBuffer];
+    uint8_t scratch[kScrapBuffer];
     const MutableByteSpan buffer(scratch);
     size_t size = 0;
     unbuffered_packets_ += tun_->read_batch({&buffer, 1}, {&size, 1});
@@ -157,14 +152,10 @@ void Pump::resume(Link& link, Time at) {
 // ---- from a socket to the TUN -------------------------------------------------------------------------------------
 
 void Pump::read_socket(Link& link) {
-  for (size_t round = 0; round < kBatchesPerTurn; ++round) {
-    for (size_t i = 0; i < kDatagramsPerBatch; ++i) {
-      slots_[i] = {};
-      slots_[i].buffer = MutableByteSpan(datagram_memory_).subspan(i * kDatagramBuffer, kDatagramBuffer);
-    }
-    const size_t count = link.socket.receive(slots_);
+  size_t taken = 0;
+  do {
     datagrams_.clear();
-    for (const ReceiveSlot& slot : std::span(slots_).first(count)) {
+    for (const ReceiveSlot& slot : receive_buffers_.receive(link.socket)) {
       if (slot.truncated) continue;
       for_each_datagram(slot, [&](MutableByteSpan bytes) {
         datagrams_.push_back({.bytes = bytes,
@@ -175,8 +166,8 @@ void Pump::read_socket(Link& link) {
     }
     if (!datagrams_.empty()) engine_.on_datagrams(datagrams_, now());
     deliver();
-    if (count < kDatagramsPerBatch) return;
-  }
+    taken += datagrams_.size();
+  } while (receive_buffers_.was_full() && taken < kDatagramsPerTurn);
 }
 
 void Pump::deliver() {

@@ -81,8 +81,7 @@ class Pump {
   std::vector<Packet> packets_;
   std::vector<MutableByteSpan> packet_buffers_;
   std::vector<size_t> packet_sizes_;
-  std::vector<uint8_t> datagram_memory_;
-  std::vector<ReceiveSlot> slots_;
+  ReceiveBuffers receive_buffers_;
   std::vector<ReceivedDatagram> datagrams_;
   DeliverBatch delivered_;
   std::vector<ByteSpan> for_tun_;

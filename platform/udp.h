@@ -63,20 +63,29 @@ struct SendResult {
   int os_error = 0;                   // errno, for logs
 };
 
+// What the kernel may do for several datagrams at once.
+struct UdpOffload {
+  bool send = true;      // UDP_SEGMENT: equal datagrams for one destination go down as one
+  bool receive = false;  // UDP_GRO: several may come as one slot, which must then have room for 64 KiB
+};
+
 class UdpSocket {
  public:
   struct Counters {
     uint64_t sent_datagrams = 0, received_datagrams = 0;
+    uint64_t sent_super = 0, received_super = 0;  // sends and slots of several datagrams at once
+    uint64_t fallbacks = 0;                       // such sends that the kernel refused: sent one by one
     uint64_t kernel_drops = 0;  // datagrams the kernel dropped because our receive buffer was full (SO_RXQ_OVFL)
     uint64_t send_calls = 0, receive_calls = 0;
     uint64_t soft_errors = 0;  // errors that the network reported on the socket (ICMP), passed over
   };
 
   // Bound to `interface` and to `source` (its port 0: the kernel chooses). Errors: permission, system_integration.
-  static Result<UdpSocket> open_client(const std::string& interface, const SocketAddress& source);
+  // `wanted` is tried; what is in use is in offload().
+  static Result<UdpSocket> open_client(const std::string& interface, const SocketAddress& source, UdpOffload wanted = {});
   // Bound to `listen`, IPv6 only for an IPv6 address, with packet info. A taken port: system_integration, naming it.
   // `reuse_port` lets several workers bind the same port.
-  static Result<UdpSocket> open_server(const SocketAddress& listen, bool reuse_port = false);
+  static Result<UdpSocket> open_server(const SocketAddress& listen, bool reuse_port = false, UdpOffload wanted = {});
 
   int fd() const { return fd_.get(); }
   // The bound address with the port the kernel gave.
@@ -87,6 +96,7 @@ class UdpSocket {
   size_t receive_buffer() const { return receive_buffer_; }
   size_t send_buffer() const { return send_buffer_; }
   const Counters& counters() const { return counters_; }
+  UdpOffload offload() const { return offload_; }
 
   // Fills slots from the front without blocking and returns how many; 0 when nothing waits. Errors the network reported
   // on the socket are counted and passed over.
@@ -104,7 +114,8 @@ class UdpSocket {
     bool usable = false;
   };
 
-  UdpSocket(UniqueFd fd, SocketAddress local, std::string interface);
+  UdpSocket(UniqueFd fd, SocketAddress local, std::string interface, UdpOffload wanted);
+  size_t fill_messages(std::span<const SendItem> items, const SendResult& done, size_t plain_item);
   uint32_t answer_interface(const SendItem& item);
 
   UniqueFd fd_;
@@ -114,7 +125,27 @@ class UdpSocket {
   size_t receive_buffer_ = 0, send_buffer_ = 0;
   uint32_t last_kernel_drops_ = 0;
   std::vector<AnswerRoute> answer_routes_;
+  UdpOffload offload_;
   Counters counters_;
+};
+
+// Memory for what one receive() brings: few slots with much room where datagrams come together, else many small ones.
+class ReceiveBuffers {
+ public:
+  ReceiveBuffers();
+  // Receives once; the slots are valid until the next call.
+  std::span<const ReceiveSlot> receive(UdpSocket& socket);
+  // The last call filled every slot: more may wait.
+  bool was_full() const { return was_full_; }
+
+ private:
+  static constexpr size_t kSlots = 64;
+  static constexpr size_t kSlotBytes = 9 * 1024;  // more than a jumbo frame carries
+  static constexpr size_t kSuperBytes = 64 * 1024;
+
+  std::vector<uint8_t> memory_;
+  std::vector<ReceiveSlot> slots_;
+  bool was_full_ = false;
 };
 
 }  // namespace hawser

@@ -8,11 +8,7 @@
 namespace hawser::server {
 
 Pump::Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpSocket> sockets)
-    : endpoint_(endpoint), tun_(tun), receive_memory_(kBatch * kDatagramRoom), discard_(kDatagramRoom) {
-  for (size_t i = 0; i < kBatch; ++i) {
-    slots_[i].buffer = MutableByteSpan(receive_memory_).subspan(i * kDatagramRoom, kDatagramRoom);
-  }
-  datagrams_.reserve(kBatch);
+    : endpoint_(endpoint), tun_(tun), discard_(kDiscardRoom) {
   for (UdpSocket& udp : sockets) {
     const LinkId link{static_cast<uint32_t>(sockets_.size())};
     sockets_.push_back(std::make_unique<Socket>(Socket{std::move(udp), link, {}, {}}));
@@ -33,11 +29,10 @@ void Pump::on_socket(Socket& socket, EventLoop::Ready ready) {
 }
 
 void Pump::receive(Socket& socket) {
-  for (int round = 0; round < kBatchesPerTurn; ++round) {
-    const size_t filled = socket.udp.receive(slots_);
+  size_t taken = 0;
+  do {
     datagrams_.clear();
-    for (size_t i = 0; i < filled; ++i) {
-      const ReceiveSlot& slot = slots_[i];
+    for (const ReceiveSlot& slot : receive_buffers_.receive(socket.udp)) {
       if (slot.truncated) {
         ++counters_.truncated;
         continue;
@@ -52,8 +47,8 @@ void Pump::receive(Socket& socket) {
       endpoint_.on_datagrams(datagrams_, at);
       flush(at);  // before the buffers are filled again: delivered packets may still lie in them
     }
-    if (filled < kBatch) return;
-  }
+    taken += datagrams_.size();
+  } while (receive_buffers_.was_full() && taken < kDatagramsPerTurn);
 }
 
 void Pump::deliver() {

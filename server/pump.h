@@ -48,8 +48,9 @@ class Pump {
   };
 
   static constexpr size_t kBatch = 64;
-  static constexpr int kBatchesPerTurn = 4;        // then the other descriptors have their turn
-  static constexpr size_t kDatagramRoom = 9 * 1024;  // more than a jumbo frame carries
+  static constexpr int kBatchesPerTurn = 4;          // then the other descriptors have their turn
+  static constexpr size_t kDatagramsPerTurn = 256;   // of one socket
+  static constexpr size_t kDiscardRoom = 9 * 1024;   // more than any TUN's MTU
   static constexpr size_t kTransmitBatches = 16;
   static constexpr size_t kMaxHeld = 64;
 
@@ -71,8 +72,7 @@ class Pump {
   Counters counters_;
 
   // Reused for every batch, so that nothing is allocated per packet.
-  std::vector<uint8_t> receive_memory_;
-  std::array<ReceiveSlot, kBatch> slots_;
+  ReceiveBuffers receive_buffers_;
   std::vector<ReceivedDatagram> datagrams_;
   DeliverBatch delivered_;
   std::array<Packet, kBatch> tun_packets_;

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -131,13 +132,16 @@ SocketAddress from_sockaddr(const sockaddr_storage& address) {
   return result;
 }
 
-UdpSocket::UdpSocket(UniqueFd fd, SocketAddress local, std::string interface)
+UdpSocket::UdpSocket(UniqueFd fd, SocketAddress local, std::string interface, UdpOffload wanted)
     : fd_(std::move(fd)), local_(local), interface_(std::move(interface)) {
+  // Zero is what a socket has anyway: a kernel that knows the option takes it.
+  offload_.send = wanted.send && set_option(fd_.get(), SOL_UDP, UDP_SEGMENT, 0);
+  offload_.receive = wanted.receive && set_option(fd_.get(), SOL_UDP, UDP_GRO, 1);
   receive_buffer_ = grow_buffer(fd_.get(), SO_RCVBUFFORCE, SO_RCVBUF);
   send_buffer_ = grow_buffer(fd_.get(), SO_SNDBUFFORCE, SO_SNDBUF);
 }
 
-Result<UdpSocket> UdpSocket::open_client(const std::string& interface, const SocketAddress& source) {
+Result<UdpSocket> UdpSocket::open_client(const std::string& interface, const SocketAddress& source, UdpOffload wanted) {
   Result<UniqueFd> fd = open_socket(source.ip.is_v6(), false);
   if (!fd) return fd.error();
   // Before the address, for the kernel then checks that the address belongs to the device. Needs no privilege since
@@ -151,13 +155,13 @@ Result<UdpSocket> UdpSocket::open_client(const std::string& interface, const Soc
   if (::bind(fd->get(), reinterpret_cast<sockaddr*>(&storage), length) != 0)
     return bind_error(source, interface, errno);
   const SocketAddress local = bound_address(fd->get());
-  UdpSocket socket(std::move(*fd), local, interface);
+  UdpSocket socket(std::move(*fd), local, interface, wanted);
   socket.interface_index_ = ::if_nametoindex(interface.c_str());
   socket.local_.scope = socket.interface_index_;
   return socket;
 }
 
-Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, bool reuse_port) {
+Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, bool reuse_port, UdpOffload wanted) {
   Result<UniqueFd> fd = open_socket(listen.ip.is_v6(), true);
   if (!fd) return fd.error();
   if (reuse_port) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
@@ -166,7 +170,7 @@ Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, bool reuse
   if (length == 0) return Error{ExitCode::configuration, "cannot listen on an address that is not set"};
   if (::bind(fd->get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) return bind_error(listen, "", errno);
   const SocketAddress local = bound_address(fd->get());
-  return UdpSocket(std::move(*fd), local, "");
+  return UdpSocket(std::move(*fd), local, "", wanted);
 }
 
 const char* to_string(SendError error) {

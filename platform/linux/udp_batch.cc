@@ -1,6 +1,7 @@
 // The datagram path of UdpSocket: recvmmsg and sendmmsg, with ECN, packet info and time stamps as control messages.
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -16,9 +17,11 @@
 namespace hawser {
 namespace {
 
-constexpr size_t kBatch = 64;  // datagrams per system call
-// Room for packet info, ECN, time stamp and drop counter.
-constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) +
+constexpr size_t kBatch = 64;  // messages per system call
+// The kernel's bounds on one UDP_SEGMENT send: 64 datagrams, one less with small ones in some versions, and 64 KiB.
+constexpr size_t kMaxSegments = 63, kMaxSuperBytes = 65'000;
+// Room for packet info, ECN, segment size, time stamp and drop counter.
+constexpr size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)) +
                                  CMSG_SPACE(sizeof(timespec)) + CMSG_SPACE(sizeof(uint32_t));
 
 // What a batch needs beside the callers' buffers; one per thread, so that a call allocates nothing and clears little.
@@ -85,6 +88,9 @@ void read_controls(msghdr& message, const ReceiveTimes& times, ReceiveSlot& slot
       slot.ecn = static_cast<uint8_t>(read_control<int>(control) & 3);
     } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_TIMESTAMPNS) {
       slot.at = kernel_time(read_control<timespec>(control), times.wall, times.boot);
+    } else if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
+      const int size = read_control<int>(control);
+      if (size > 0) slot.segment_size = static_cast<size_t>(size);
     } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
       drops = read_control<uint32_t>(control);
     }
@@ -114,7 +120,8 @@ SendError classify(int error) {
   }
 }
 
-// Fills message `i`; `with_interface` says whether the answer is tied to the interface it came by.
+// Fills message `i` with a datagram, or with several of the item's segment size; `interface` is the one the answer is
+// tied to, 0 for none.
 void fill_message(Scratch& s, size_t i, const SendItem& item, ByteSpan bytes, bool packet_info, uint32_t interface) {
   s.vectors[i] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
   msghdr& header = s.messages[i].msg_hdr;
@@ -142,7 +149,14 @@ void fill_message(Scratch& s, size_t i, const SendItem& item, ByteSpan bytes, bo
     append_control(header, v6 ? static_cast<int>(IPPROTO_IPV6) : static_cast<int>(IPPROTO_IP),
                    v6 ? IPV6_TCLASS : IP_TOS, static_cast<int>(item.ecn & 3));
   }
+  if (item.segment_size != 0 && bytes.size() > item.segment_size) {
+    append_control(header, SOL_UDP, UDP_SEGMENT, static_cast<uint16_t>(item.segment_size));
+  }
   if (header.msg_controllen == 0) header.msg_control = nullptr;
+}
+
+size_t segments_of(const SendItem& item, size_t bytes) {
+  return item.segment_size == 0 ? 1 : (bytes + item.segment_size - 1) / item.segment_size;
 }
 
 }  // namespace
@@ -178,7 +192,8 @@ size_t UdpSocket::receive(std::span<ReceiveSlot> slots) {
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
       ReceiveSlot& slot = slots[done + i];
       msghdr& header = s.messages[i].msg_hdr;
-      slot.size = slot.segment_size = s.messages[i].msg_len;
+      slot.size = s.messages[i].msg_len;
+      slot.segment_size = 0;
       slot.truncated = (header.msg_flags & MSG_TRUNC) != 0;
       slot.remote = from_sockaddr(s.addresses[i]);
       slot.local = local_;
@@ -189,9 +204,13 @@ size_t UdpSocket::receive(std::span<ReceiveSlot> slots) {
       counters_.kernel_drops +=
           drops - last_kernel_drops_;  // the kernel's counter wraps at 32 bits, the difference not
       last_kernel_drops_ = drops;
+      if (slot.segment_size == 0) slot.segment_size = slot.size;
+      const size_t datagrams =
+          slot.size > slot.segment_size ? (slot.size + slot.segment_size - 1) / slot.segment_size : 1;
+      counters_.received_datagrams += datagrams;
+      counters_.received_super += datagrams > 1 ? 1 : 0;
     }
     done += static_cast<size_t>(count);
-    counters_.received_datagrams += static_cast<size_t>(count);
     if (static_cast<size_t>(count) < room) break;
   }
   return done;
@@ -221,44 +240,80 @@ uint32_t UdpSocket::answer_interface(const SendItem& item) {
   return found->usable ? wanted : 0;
 }
 
+// Expands items into messages from where the last call ended; returns how many. The item `plain_item` goes one datagram
+// at a time.
+size_t UdpSocket::fill_messages(std::span<const SendItem> items, const SendResult& done, size_t plain_item) {
+  Scratch& s = scratch();
+  const bool server = interface_.empty();
+  size_t count = 0;
+  size_t offset = done.partial_bytes;
+  for (size_t item = done.items; item < items.size() && count < kBatch; ++item, offset = 0) {
+    const SendItem& it = items[item];
+    size_t step = it.segment_size != 0 ? it.segment_size : it.bytes.size();
+    if (it.segment_size != 0 && offload_.send && item != plain_item) {
+      step *= std::clamp<size_t>(kMaxSuperBytes / it.segment_size, 1, kMaxSegments);
+    }
+    const uint32_t interface = server ? answer_interface(it) : 0;
+    do {
+      const size_t length = std::min(step, it.bytes.size() - offset);
+      fill_message(s, count++, it, it.bytes.subspan(offset, length), server, interface);
+      offset += length;
+    } while (offset < it.bytes.size() && count < kBatch);
+    if (offset < it.bytes.size()) break;
+  }
+  return count;
+}
+
 SendResult UdpSocket::send(std::span<const SendItem> items) {
   Scratch& s = scratch();
   SendResult result;
-  const bool server = interface_.empty();
+  size_t plain_item = items.size();  // none
   while (result.items < items.size()) {
-    // Expand items into messages, one per segment, from where the last call ended.
-    size_t count = 0;
-    size_t offset = result.partial_bytes;
-    for (size_t item = result.items; item < items.size() && count < kBatch; ++item, offset = 0) {
-      const SendItem& it = items[item];
-      const size_t segment = it.segment_size != 0 ? it.segment_size : it.bytes.size();
-      const uint32_t interface = server ? answer_interface(it) : 0;
-      do {
-        const size_t length = std::min(segment, it.bytes.size() - offset);
-        fill_message(s, count++, it, it.bytes.subspan(offset, length), server, interface);
-        offset += length;
-      } while (offset < it.bytes.size() && count < kBatch);
-      if (offset < it.bytes.size()) break;
-    }
+    const size_t count = fill_messages(items, result, plain_item);
     ++counters_.send_calls;
     const int sent =
         ::sendmmsg(fd_.get(), s.messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) {
-      result.os_error = sent < 0 ? errno : EAGAIN;
-      result.error = classify(result.os_error);
+      const int error = sent < 0 ? errno : EAGAIN;
+      const bool several = segments_of(items[result.items], s.vectors[0].iov_len) > 1;
+      if (several && (error == EIO || error == EINVAL)) {
+        // EIO: the device cannot do checksums (or so). EINVAL may have another cause, a smaller MTU for one: whether it
+        // is the offload shows when the datagrams go one by one.
+        ++counters_.fallbacks;
+        if (error == EIO) offload_.send = false;
+        plain_item = result.items;
+        continue;
+      }
+      result.os_error = error;
+      result.error = classify(error);
       return result;
     }
-    counters_.sent_datagrams += static_cast<size_t>(sent);
+    if (plain_item == result.items) offload_.send = false;
     for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
+      const SendItem& item = items[result.items];
+      const size_t segments = segments_of(item, s.vectors[i].iov_len);
+      counters_.sent_datagrams += segments;
+      counters_.sent_super += segments > 1 ? 1 : 0;
       result.partial_bytes += s.vectors[i].iov_len;
-      if (result.partial_bytes >= items[result.items].bytes.size()) {
+      if (result.partial_bytes >= item.bytes.size()) {
         ++result.items;
         result.partial_bytes = 0;
       }
     }
   }
   return result;
+}
+
+ReceiveBuffers::ReceiveBuffers() : memory_(kSlots * kSlotBytes), slots_(kSlots) {}
+
+std::span<const ReceiveSlot> ReceiveBuffers::receive(UdpSocket& socket) {
+  const size_t size = socket.offload().receive ? kSuperBytes : kSlotBytes;
+  const std::span<ReceiveSlot> slots = std::span(slots_).first(memory_.size() / size);
+  for (size_t i = 0; i < slots.size(); ++i) slots[i].buffer = MutableByteSpan(memory_).subspan(i * size, size);
+  const size_t count = socket.receive(slots);
+  was_full_ = count == slots.size();
+  return slots.first(count);
 }
 
 }  // namespace hawser

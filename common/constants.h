@@ -73,6 +73,7 @@ inline constexpr size_t kQuantum = 1514;
 
 // ---- scheduling --------------------------------------------------------------------------------------------------
 inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);
+inline constexpr size_t kMaxCopies = 2048;                  // packets that wait to be sent on a second path
 inline constexpr Duration kBurst = Duration::millis(1);     // what is committed to a path at once
 
 }  // namespace hawser

@@ -14,19 +14,19 @@ inline constexpr toml_tree::Choice<wire::PathPriority> kPriorities[] = {
 inline constexpr toml_tree::Choice<wire::Mode> kModes[] = {
     {"auto", wire::Mode::automatic},
     {"speed", wire::Mode::speed, false},
-    {"redundant", wire::Mode::redundant, false},
+    {"redundant", wire::Mode::redundant},
     {"latency", wire::Mode::latency, false},
 };
 inline constexpr toml_tree::Choice<wire::SchedulerKind> kSchedulers[] = {
     {"auto", wire::SchedulerKind::automatic},
     {"earliest", wire::SchedulerKind::earliest},
     {"min-rtt", wire::SchedulerKind::min_rtt},
-    {"blest", wire::SchedulerKind::blest, false},
-    {"ecf", wire::SchedulerKind::ecf, false},
-    {"round-robin", wire::SchedulerKind::round_robin, false},
-    {"queue-length", wire::SchedulerKind::queue_length, false},
-    {"service-time", wire::SchedulerKind::service_time, false},
-    {"redundant", wire::SchedulerKind::redundant, false},
+    {"blest", wire::SchedulerKind::blest},
+    {"ecf", wire::SchedulerKind::ecf},
+    {"round-robin", wire::SchedulerKind::round_robin},
+    {"queue-length", wire::SchedulerKind::queue_length},
+    {"service-time", wire::SchedulerKind::service_time},
+    {"redundant", wire::SchedulerKind::redundant},
 };
 inline constexpr toml_tree::Choice<wire::CongestionKind> kCongestions[] = {
     {"auto", wire::CongestionKind::automatic}, {"lia", wire::CongestionKind::lia},

@@ -21,6 +21,7 @@ struct Segment {
   LaneSeq seq;
   Time first_sent;
   uint8_t copies_in_flight = 0;  // datagrams that carry it and are neither acknowledged nor declared lost
+  uint8_t copies_pending = 0;    // paths that have yet to send a copy
   uint8_t transmissions = 0;
   bool delivered = false;        // a copy was acknowledged
   uint8_t pieces_delivered = 0;  // of a fragmented one: bit 0 the first piece, bit 1 the second

@@ -14,24 +14,28 @@ namespace hawser {
 
 // One path as a scheduler sees it. Delays are relative to each other: only differences between paths mean anything.
 struct PathView {
-  size_t index = 0;           // the caller's
+  size_t index = 0;  // the caller's
   PathId id;
-  int tier = 0;               // 0 preferred; 1 secondary: only when no preferred path has room; 2 backup: only when none works
-  bool has_room = false;      // congestion window and pacer allow a full datagram now
+  int tier = 0;  // 0 preferred; 1 secondary: only when no preferred path has room; 2 backup: only when none works
+  bool has_room = false;         // congestion window and pacer allow a full datagram now
   bool has_urgent_room = false;  // a small urgent packet may go although bulk may not
-  Duration one_way_delay;     // to the peer without our own queue: minimum, comparable between paths
-  Duration queued;            // what is in flight above one bandwidth-delay product, in time
-  Duration room_in;           // until has_room by the pacer; zero when it has room
-  Duration smoothed_rtt;
-  BitRate rate;               // pacing rate
-  double loss = 0;            // 0..1
-  uint64_t bytes_in_flight = 0;
+  Duration one_way_delay;        // to the peer without our own queue: minimum, comparable between paths
+  Duration queued;               // what is in flight above one bandwidth-delay product, in time
+  Duration room_in;              // until has_room by the pacer; zero when it has room
+  Duration smoothed_rtt, rtt_variance;
+  BitRate rate;     // pacing rate
+  double loss = 0;  // 0..1
+  uint64_t bytes_in_flight = 0, window = 0;
+  uint16_t datagram = 0;  // bytes of a full one
 };
 
 struct SchedulerRequest {
   PacketClass packet_class;
-  bool sparse = false;        // the flow is not backlogged
+  bool sparse = false;  // the flow is not backlogged
   size_t bytes = 0;
+  size_t backlog = 0;    // bytes that wait for a path, these included
+  uint64_t repairs = 0;  // segments sent again since the session began
+  Time now{};
 };
 
 class Scheduler {
@@ -40,6 +44,10 @@ class Scheduler {
   // The index (PathView::index) of the path for the next burst; nothing means: wait, do not send this now.
   virtual std::optional<size_t> pick(const SchedulerRequest& request, std::span<const PathView> paths) = 0;
   virtual wire::SchedulerKind kind() const = 0;
+  // A datagram for the scheduler's choice really left on that path. `pick` may be asked without a datagram following.
+  virtual void on_sent(PathId path, size_t bytes) { static_cast<void>(path), static_cast<void>(bytes); }
+  // Each packet goes to every other active path too, as soon as that one has room.
+  virtual bool copies_everywhere() const { return false; }
 };
 
 std::unique_ptr<Scheduler> make_scheduler(wire::SchedulerKind kind);
@@ -48,10 +56,23 @@ std::unique_ptr<Scheduler> make_scheduler(wire::SchedulerKind kind);
 wire::SchedulerKind scheduler_for(wire::Mode mode, wire::SchedulerKind named);
 
 // Whether a request takes the lowest delay and never waits for bulk.
-inline bool is_urgent(const SchedulerRequest& r) { return r.sparse || r.packet_class.traffic != TrafficClass::bulk; }
+inline bool is_urgent(const SchedulerRequest& r) {
+  return r.sparse || r.packet_class.traffic != TrafficClass::bulk;
+}
+
+inline bool has_room_for(const PathView& p, const SchedulerRequest& r) {
+  return p.has_room || (is_urgent(r) && p.has_urgent_room);
+}
 
 // The paths of the best tier that works; `room` tiers: secondary paths count only when no preferred one has room.
 // Returns the greatest tier that may be used at present.
 int usable_tier(const SchedulerRequest& request, std::span<const PathView> paths);
+
+// The path of the lowest smoothed RTT among those that may be used at present: of all, and of those with room.
+struct FastestPaths {
+  const PathView* any = nullptr;
+  const PathView* with_room = nullptr;
+};
+FastestPaths fastest_paths(const SchedulerRequest& request, std::span<const PathView> paths);
 
 }  // namespace hawser

@@ -108,7 +108,10 @@ void Session::on_policy(const wire::PolicyFrame& f) {
 // What runs follows the policy at once, on the paths that exist too.
 void Session::obey_policy() {
   const wire::SchedulerKind scheduler = scheduler_for(policy_.mode, policy_.scheduler);
-  if (scheduler_->kind() != scheduler) scheduler_ = make_scheduler(scheduler);
+  if (scheduler_->kind() != scheduler) {
+    scheduler_ = make_scheduler(scheduler);
+    for (auto& p : paths_) drop_copies(*p);
+  }
   congestion_ = policy_.congestion;
   for (auto& p : paths_) {
     if (p->controller->kind() == congestion_) continue;

@@ -105,6 +105,7 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   if (!a.changed) return;
   const Duration gap = now - p.last_received;
   coupling_.set_live(p.id, a.to == PathState::active);
+  if (a.to != PathState::active) drop_copies(p);
   if (a.reinject) reinject_unacked(p);
   if (a.abandon) p.sent.abandon_in_flight();
   if (a.from == PathState::lost && a.to != PathState::validating) p.controller->on_path_revived(now);
@@ -267,7 +268,7 @@ void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool new
 
 void Session::reinject(std::vector<SegmentRef>& segments) {
   for (SegmentRef& s : segments) {
-    if (s->delivered || s->waiting) continue;
+    if (s->delivered || s->waiting || s->copies_pending > 0) continue;
     s->waiting = true;
     reinjections_.push_back(std::move(s));
   }

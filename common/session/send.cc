@@ -41,6 +41,7 @@ bool Session::poll_transmit(TransmitBatch& batch, Time now) {
 
 bool Session::transmit_data(TransmitBatch& batch, Time now) {
   if (closing_) return false;
+  if (transmit_copies(batch, now)) return true;
   ingress_.begin_round();
   SessionPath* path = nullptr;
   size_t budget = 0;
@@ -75,7 +76,10 @@ std::optional<Session::Choice> Session::choose(Time now) {
   return std::nullopt;
 }
 
-SessionPath* Session::pick_path(const SchedulerRequest& request, Time now) {
+SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
+  request.backlog = ingress_.bytes();
+  request.repairs = segments_repaired_;
+  request.now = now;
   views_.clear();
   for (size_t i = 0; i < paths_.size(); ++i) {
     SessionPath& p = *paths_[i];
@@ -86,12 +90,15 @@ SessionPath* Session::pick_path(const SchedulerRequest& request, Time now) {
     v.id = p.id;
     v.tier = tier(p);
     const bool may = p.address.may_send(request.bytes + wire::kFullDatagramOverhead);
-    v.has_room = may && p.has_room(now);
-    v.has_urgent_room = may && p.has_urgent_room();
+    v.has_room = may && p.has_room(now) && !p.has_copies();
+    v.has_urgent_room = may && p.has_urgent_room() && !p.has_copies();
     v.one_way_delay = p.one_way_delay.has_sample() ? p.one_way_delay.min() : p.rtt.min() / 2;
     v.queued = p.queued();
     v.room_in = p.pacer.may_send(now) ? p.rtt.smoothed() / 4 : p.pacer.next_send() - now;
     v.smoothed_rtt = p.rtt.smoothed();
+    v.rtt_variance = p.rtt.variance();
+    v.window = p.controller->congestion_window();
+    v.datagram = p.mtu.datagram();
     v.rate = p.pacing_rate();
     v.loss = p.loss.ratio();
     v.bytes_in_flight = p.sent.bytes_in_flight();
@@ -171,6 +178,8 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   used += chosen[count++]->packet.size();
   if (used > room) {
     append_fragments(batch, p, chosen[0], now);
+    if (!reinjection) copy_everywhere(chosen[0], p);
+    scheduler_->on_sent(p.id, used);
     return true;
   }
   // Small packets that wait anyway share the datagram, as long as the scheduler would send them here.
@@ -196,6 +205,32 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     return false;
   }
   for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
+  for (size_t i = 0; i < count && !reinjection; ++i) copy_everywhere(chosen[i], p);
+  scheduler_->on_sent(p.id, sent->size);
+  return true;
+}
+
+// One packet of the path's queue of copies. False when the batch must end first.
+bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
+  if (!start_or_join(batch, p.address.tuple)) return false;
+  const size_t overhead = wire::kDataHeaderSize + kAeadTagSize;
+  const size_t room = batch.count ? std::min<size_t>(frame_room(p), batch.segment_size - overhead) : frame_room(p);
+  const size_t needed = wire::kDataFrameHeader + p.copies[p.copies_head]->packet.size();
+  if (batch.count && needed > room) return false;
+  const SegmentRef s = drop_copy(p);
+  if (needed > room) {
+    append_fragments(batch, p, s, now);
+    return true;
+  }
+  std::array<uint8_t, kMaxFrameBytes> buffer;
+  wire::FrameWriter w(MutableByteSpan{buffer}.first(room));
+  w.data(data_frame(*s));
+  SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now);
+  if (!sent) {
+    orphan(s);
+    return false;
+  }
+  note_segment(*sent, s, now);
   return true;
 }
 
@@ -309,7 +344,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   ++batch.count;
   ++key.sent;
   // Not enough to send, although the window would allow more: what is measured then is no limit of the path.
-  const bool app_limited = ingress_.empty() && reinject_head_ >= reinjections_.size() && p.window_room() >= size;
+  const bool app_limited = ingress_.empty() && reinject_head_ >= reinjections_.size() && !p.has_copies() && p.window_room() >= size;
   if (eliciting) {
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());

@@ -24,6 +24,9 @@ namespace hawser {
 struct SessionPath : Path {
   using Path::Path;
   ReplayWindow replay;
+  std::vector<SegmentRef> copies;  // a queue, [copies_head, end): packets to be sent here beside another path
+  size_t copies_head = 0;
+  bool has_copies() const { return copies_head < copies.size(); }
 };
 
 struct SessionIdentity {
@@ -123,7 +126,7 @@ class Session {
   bool transmit_data(TransmitBatch& batch, Time now);
   bool transmit_acks(TransmitBatch& batch, Time now);
   std::optional<Choice> choose(Time now);
-  SessionPath* pick_path(const SchedulerRequest& request, Time now);
+  SessionPath* pick_path(SchedulerRequest request, Time now);
   SegmentRef next_reinjection(Time now);
   SegmentRef take_from_ingress(Time now);
   size_t next_size(bool reinjection, Time now);
@@ -136,6 +139,15 @@ class Session {
   bool seal_frames(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, const wire::FrameWriter& w, bool eliciting, Time now);
   void write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross);
   SessionPath* best_path_except(const SessionPath* except);
+
+  // copies.cc
+  void queue_copy(SessionPath& p, const SegmentRef& segment);
+  SegmentRef drop_copy(SessionPath& p);
+  void orphan(SegmentRef segment);
+  void drop_copies(SessionPath& p);
+  void copy_everywhere(const SegmentRef& segment, const SessionPath& sent_on);
+  bool transmit_copies(TransmitBatch& batch, Time now);
+  bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);
 
   // control.cc
   void on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now);

@@ -72,10 +72,12 @@ Time Session::cross_ack_at(const SessionPath& p) const {
 
 // When the pacer lets something that waits go.
 Time Session::data_at(Time now) const {
-  if (closing_ || (ingress_.empty() && reinject_head_ >= reinjections_.size())) return Time::infinite();
+  if (closing_) return Time::infinite();
+  const bool waits = !ingress_.empty() || reinject_head_ < reinjections_.size();
   Time t = Time::infinite();
   for (const auto& p : paths_) {
     const PathState s = p->machine.state();
+    if (!waits && !p->has_copies()) continue;
     if ((s != PathState::active && s != PathState::standby) || !p->writable() || p->window_room() < p->mtu.datagram()) continue;
     // Room, and yet nothing went: the scheduler waits for a better path; ask it again soon, without spinning.
     t = std::min(t, p->pacer.may_send(now) ? now + Duration::millis(1) : p->pacer.next_send());
@@ -165,7 +167,7 @@ void Session::confirm_keys(Time) {
 
 size_t Session::memory_bytes() const {
   size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes();
-  for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes();
+  for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
   for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
   return n;
 }

@@ -65,6 +65,13 @@ TEST_CASE("every accepted key changes the profile") {
       {"[bonding]\ncongestion = \"wvegas\"", [](P p) { return p.congestion == wire::CongestionKind::wvegas; }},
       {"[bonding]\ncongestion = \"cubic\"", [](P p) { return p.congestion == wire::CongestionKind::cubic; }},
       {"[bonding]\ncongestion = \"reno\"", [](P p) { return p.congestion == wire::CongestionKind::reno; }},
+      {"[bonding]\nscheduler = \"blest\"", [](P p) { return p.scheduler == wire::SchedulerKind::blest; }},
+      {"[bonding]\nscheduler = \"ecf\"", [](P p) { return p.scheduler == wire::SchedulerKind::ecf; }},
+      {"[bonding]\nscheduler = \"round-robin\"", [](P p) { return p.scheduler == wire::SchedulerKind::round_robin; }},
+      {"[bonding]\nscheduler = \"queue-length\"", [](P p) { return p.scheduler == wire::SchedulerKind::queue_length; }},
+      {"[bonding]\nscheduler = \"service-time\"", [](P p) { return p.scheduler == wire::SchedulerKind::service_time; }},
+      {"[bonding]\nscheduler = \"redundant\"", [](P p) { return p.scheduler == wire::SchedulerKind::redundant; }},
+      {"[bonding]\nmode = \"redundant\"", [](P p) { return p.mode == wire::Mode::redundant; }},
       {"[bonding]\ndiscover = false", [](P p) { return !p.discover; }},
       {"[bonding]\nignore = [\"docker*\", \"wlan1\"]",
        [](P p) {

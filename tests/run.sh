@@ -4,6 +4,7 @@
 #   tests/run.sh                  everything; without root: unit, sim and fuzz
 #   tests/run.sh unit e2e         by label: unit, sim, e2e, fuzz, or asan (unit, sim and part of e2e under the sanitizers)
 #   tests/run.sh -R name -L label as ctest has them
+#   tests/run.sh bars [P1 P2 ..] [--runs N]   measures the bars and writes their tables (tests/netlab/bars/table.py --help)
 #
 # Stages print their name and the time since the start. With CI set a skipped test is a failure and so is a run above 70 minutes.
 set -u
@@ -13,7 +14,16 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project/deploy/lib/packages.sh"
 . "$project/deploy/lib/build.sh"
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+# Not a test but a measurement: minutes to hours, alone on the machine.
+if [ "${1:-}" = bars ]; then
+  shift
+  packages_log=/dev/null packages_ensure "${hawser_build_packages[@]}" "${hawser_demo_packages[@]}" python3 || exit 4
+  build_configure "$project" "$project/build" -DHAWSER_TESTS=ON -DCMAKE_BUILD_TYPE=Release &&
+    build_targets "$project/build" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-netem hawser-probe hawser-httpd hawser-sim || exit 1
+  exec "$project/tests/netlab/bars/table.py" "$@"
+fi
 
 words=()
 ctest_arguments=()

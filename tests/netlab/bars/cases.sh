@@ -8,7 +8,7 @@
 #   bars       METRIC:min|max:LIMIT:UNIT.., judged in this order; a limit "-" is a report
 #   seconds, skip   of a run and of its start that does not count
 #   peers      what others reach, for the table
-#   sim        FILE/VARIANT[:METRIC] of the simulator's scenario with the same links, if there is one
+#   sim        FILE/VARIANT of the simulator's scenario with the same links, if there is one
 # and returns 1 when there is no such case. case_list prints all as "CASE VARIANT".
 
 case_list() {
@@ -42,9 +42,9 @@ define_case() {
 
 # P1 to P4: one flow down or up, four down, both headings at once.
 define_rate() {
-  local limit time=-
+  local limit
   case $1 in
-    P1) links=('rate=20M delay=10ms' 'rate=30M delay=25ms') limit=0.97 time=5
+    P1) links=('rate=20M delay=10ms' 'rate=30M delay=25ms') limit=0.97
       peers='mqvpn-t 95, MPTCP 94, glorytun 91, mqvpn 75, MLVPN 70' ;;
     P2) links=('rate=50M delay=4ms jitter=4ms loss=0.5%' 'rate=30M delay=20ms queue=500k') limit=0.92
       peers='mqvpn-t 54-90, MPTCP 50, mqvpn 11-34, glorytun 11, MLVPN 4' ;;
@@ -61,7 +61,7 @@ define_rate() {
     # The acknowledgements of the other heading take 4 % of each.
     limit=$(awk -v l="$limit" 'BEGIN { printf "%.2f", l * 0.96 }')
   fi
-  bars=("of_ceiling:min:$limit:" "time_to_90:max:$time:s")
+  bars=("of_ceiling:min:$limit:" time_to_90:max:-:s)
 }
 
 choose_flows() {
@@ -108,7 +108,7 @@ define_echo() {
     slow-links) links=('rate=2M delay=10ms' 'rate=2M delay=25ms') ;;
     *) return 1 ;;
   esac
-  kind=echo seconds=25 skip=5 flows='down:1 up:1' sim="p6/$1:echo.over_idle_p99"
+  kind=echo seconds=25 skip=5 flows='down:1 up:1' sim="p6/$1"
   peers='p99 in ms: glorytun 145, MLVPN 521, mqvpn 1659, mqvpn-t 7743 and half of the packets lost'
   bars=(over_idle_p99:max:30:ms lost_share:max:0.001: of_ceiling:min:-:)
 }
@@ -122,7 +122,7 @@ define_shared() {
   local n
   for ((n = 0; n < paths; n++)); do links+=('rate=1G'); done
   bottleneck="rate=20M delay=10ms queue=$queue"
-  kind=shared seconds=80 skip=20 sim="p13/$1:other.of_link"
+  kind=shared seconds=80 skip=20 sim="p13/$1"
   bars=(competitor_share:min:0.45: of_ceiling:min:0.35:)
 }
 

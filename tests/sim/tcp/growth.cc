@@ -22,6 +22,8 @@ class Cubic final : public Growth {
     const double t = (now - epoch_ + min_rtt).to_seconds() - k_;
     const double target = std::clamp(origin_ + kC * t * t * t, window, 1.5 * window);
     double growth = target > window ? (target - window) / window * acked : acked / (100 * window);
+    // Until the first loss the network is unknown: at least 5 % per round trip, as Linux has it.
+    if (last_max_ == 0) growth = std::max(growth, acked / 20);
     // The Reno-friendly region (RFC 9438, 4.3).
     reno_window_ += 3 * (1 - kBeta) / (1 + kBeta) * acked / window;
     if (reno_window_ > window) growth = std::max(growth, (reno_window_ - window) / window * acked);

@@ -21,9 +21,10 @@ class Hystart {
       last_ack_ = now;
       if (now - round_start_ > (min_rtt + Duration::millis(1)) / 2) return true;
     }
+    // The minimum goes on falling: one early ack of a fast path ends the suspicion for this round.
+    if (rtt < round_min_) round_min_ = rtt;
     if (samples_ < kSamples) {
       ++samples_;
-      if (rtt < round_min_) round_min_ = rtt;
       return false;
     }
     Duration threshold = min_rtt / 8;

@@ -1,4 +1,7 @@
 // Do the TCP and QUIC models behave like TCP and QUIC: known shares, known loss laws, known recovery.
+#include <cmath>
+
+#include "tests/sim/tcp/hystart.h"
 #include "tests/sim/test/truth.h"
 
 namespace hawser::sim {
@@ -57,6 +60,35 @@ TEST_CASE("CUBIC under random loss keeps more of a long path than Reno, in the r
   const auto r = pair.run(Duration::seconds(600), Duration::seconds(30));
   const double segments = std::pow(0.4 * 3.7 / 1.2, 0.25) * std::pow(0.1 / 0.0001, 0.75);
   CHECK(r[0].values.at("goodput") == Approx(segments * 1448 * 8 / 0.1 * 1e-6).epsilon(0.25));
+}
+
+// Linux' tcp_cubic.c: `cnt` is at most 20 while last_max_cwnd is zero.
+TEST_CASE("CUBIC that has not seen a loss grows by 5 % per round trip, and by its cubic afterwards") {
+  const auto cubic = make_growth(CongestionControl::cubic);
+  const Duration rtt = Duration::millis(30);
+  const Time now{1'000'000'000};
+  CHECK(cubic->increase(400, 400, rtt, now) == Approx(20));
+  CHECK(cubic->after_loss(420) == Approx(294));
+  // Right after a loss towards an old maximum 126 segments away: the cubic's first round trip, C (K^3 - (K - R)^3).
+  const double k = std::cbrt(126 / 0.4), r = 0.03;
+  CHECK(cubic->increase(294, 294, rtt, now) == Approx(0.4 * (k * k * k - (k - r) * (k - r) * (k - r))).epsilon(0.01));
+}
+
+TEST_CASE("HyStart waits for eight samples, and one early ack of the round is enough to go on") {
+  const Duration base = Duration::millis(20), late = Duration::millis(28);
+  Time now{1'000'000'000};
+  const auto round = [&](Hystart& h, bool early_ninth) {
+    h.on_round(now);
+    bool ended = false;
+    for (int i = 0; i < 12; ++i) {
+      now = now + Duration::millis(3);  // no train
+      ended = h.on_ack(40, i == 8 && early_ninth ? base : late, base, now) || ended;
+    }
+    return ended;
+  };
+  Hystart h;
+  CHECK(round(h, false));
+  CHECK_FALSE(round(h, true));
 }
 
 TEST_CASE("two equal flows share a link equally; CUBIC is not far from Reno on a short path") {

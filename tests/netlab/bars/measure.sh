@@ -17,6 +17,7 @@ bars_lab() {
   enrol home laptop
   spawn_on inet "$dir/tcp-serve.log" hawser-probe tcp-serve 5001
   spawn_on inet "$dir/echo.log" hawser-probe echo 5002
+  ! $watch || watch_flows
   if [ "$kind" = shared ]; then spawn_on server "$dir/tcp-serve-beside.log" hawser-probe tcp-serve 5001 --address "$SERVER4"; fi
 }
 
@@ -72,6 +73,13 @@ start_flows() {
     spawn_on client "$dir/$1-$heading.json" hawser-probe tcp "$INET4" 5001 --seconds "$seconds" --skip "$skip" --streams "${flow#*:}" \
       --congestion "$congestion" $([ "$heading" = down ] || printf %s --up)
     flow_pids+=("$SPAWNED")
+  done
+}
+# watch_flows: what the kernels know of the inner connections, until the lab ends.
+watch_flows() {
+  local host
+  for host in client inet; do
+    spawn_on "$host" "$dir/ss-$host.log" bash -c 'while sleep 0.05; do date +%s.%N; ss -tniH "( dport = 5001 or sport = 5001 )"; done'
   done
 }
 # wait_flows NAME: and $dir/NAME.json is what all of them saw together: goodput (Mbit/s), longest stall, series per 100 ms.
@@ -256,12 +264,23 @@ measure_web() {
 
 late_ms() { link_stats | jq -r '[.. | objects | .late_p999_us? // empty] | max / 1000'; }
 
+# floor_of SIDE LIMIT UNIT: the bar that one run on a noisy machine is held to.
+floor_of() {
+  case $1-$3-$2 in
+    *--) printf %s - ;;
+    min-*) awk -v l="$2" 'BEGIN { print l * 0.9 }' ;;
+    max-ms-* | max-s-*) awk -v l="$2" 'BEGIN { print l * 1.5 }' ;;
+    *) printf %s "$2" ;;
+  esac
+}
+
 # report_case: the line, or JSON; exits with the case's outcome.
 report_case() {
   local bar metric side limit unit got outcome=PASS line='' judged=() key extra
   disconnect
   for bar in "${bars[@]}"; do
     IFS=: read -r metric side limit unit <<<"$bar"
+    ! $floor || limit=$(floor_of "$side" "$limit" "$unit")
     got=${value[$metric]:-}
     [ -n "$got" ] || fail "nothing measured $metric"
     judged+=("$(jq -nc --arg m "$metric" --arg s "$side" --arg l "$limit" --arg u "$unit" --argjson v "$got" '{metric: $m, side: $s, unit: $u, value: $v, limit: ($l | tonumber? // null)}')")

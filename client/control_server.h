@@ -1,4 +1,4 @@
-// The client daemon's side of the control socket: status, down, set IF.KEY.
+// The client daemon's side of the control socket: status, down, set.
 #pragma once
 
 #include <memory>

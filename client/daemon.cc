@@ -107,7 +107,7 @@ void Daemon::make_engine() {
   ClientConfig config{std::move(common), setup_.key.clone(), setup_.profile.server_public_key, SecretKey{},
                       std::nullopt};
   engine_ = Endpoint::make_client(std::move(config), rng_);
-  engine_->set_policy(setup_.profile.mode, setup_.profile.scheduler, setup_.profile.congestion, now());
+  set_policy();
   pump_.emplace(loop_, *engine_);
   pump_->attach_tun(*tun_);
   pump_->on_event([this](const Event& e) { on_event(e); });
@@ -123,6 +123,10 @@ void Daemon::make_engine() {
                               .guard_all = setup_.run.all_traffic});
   servers_.emplace(loop_, log_, setup_.profile.endpoints, setup_.instance.endpoints_file(),
                    [this](const std::vector<SocketAddress>& endpoints) { links_->set_endpoints(endpoints); });
+}
+
+void Daemon::set_policy() {
+  engine_->set_policy(setup_.profile.mode, setup_.profile.scheduler, setup_.profile.congestion, now());
 }
 
 void Daemon::watch_for_the_end() {
@@ -348,9 +352,14 @@ StatusReport Daemon::report() const {
 }
 
 Status Daemon::set(const std::string& key, const std::string& value) {
-  const auto setting = parse_path_setting(key, value);
+  const auto setting = parse_setting(key, value);
   if (!setting) return setting.error();
-  links_->apply(*setting);
+  if (const auto* path = std::get_if<PathSetting>(&*setting)) {
+    links_->apply(*path);
+  } else {
+    apply(setup_.profile, std::get<BondingSetting>(*setting));
+    set_policy();
+  }
   log_.notice(key + " set to " + value);
   return Done{};
 }

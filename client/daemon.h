@@ -53,6 +53,7 @@ class Daemon {
   Status refuse_second_full_tunnel();
   Status open_system();
   void make_engine();
+  void set_policy();
   void watch_for_the_end();
   Status finish();
 

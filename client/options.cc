@@ -96,7 +96,7 @@ Result<std::vector<std::string>> interface_list(const char* option, std::vector<
 // What cannot be asked for together, and what one option needs of another.
 Status check_up_combinations(const UpOptions& o, bool set_given) {
   const bool starts = o.foreground || o.no_wait || o.timeout || !o.only.empty() || !o.without.empty() || o.yes;
-  if (o.save && !set_given) return usage("--save needs --set IF.KEY=VALUE");
+  if (o.save && !set_given) return usage("--save needs --set KEY=VALUE");
   if (set_given && (starts || o.dry_run || o.cleanup))
     return usage("--set changes a running profile: give no other option but --save with it");
   if (o.cleanup && (starts || o.dry_run)) return usage("--cleanup goes with no other option");
@@ -131,7 +131,7 @@ Result<Parsed<UpOptions>> parse_up(int argc, char** argv) {
   p.app.add_option("--only", o.only, "use these interfaces only: IF,...")->delimiter(',');
   p.app.add_option("--without", o.without, "do not use these interfaces: IF,...")->delimiter(',');
   p.app.add_flag("--cleanup", o.cleanup, "undo what a killed vpn-up left behind");
-  p.app.add_option("--set", settings, "IF.KEY=VALUE: change a running profile, e.g. wwan0.priority=backup");
+  p.app.add_option("--set", settings, "KEY=VALUE: change a running profile, e.g. wwan0.priority=backup or scheduler=ecf");
   p.app.add_flag("--save", o.save, "with --set: also write it to the profile");
   p.app.add_flag("--yes", o.yes, "go on even if this may cut the SSH connection you are using");
   if (auto early = p.parse<UpOptions>(argc, argv)) return *early;
@@ -150,7 +150,7 @@ Result<Parsed<UpOptions>> parse_up(int argc, char** argv) {
   for (const std::string& s : settings) {
     const size_t equals = s.find('=');
     if (equals == std::string::npos || equals == 0)
-      return usage("--set " + s + " is not IF.KEY=VALUE, e.g. --set wwan0.priority=backup");
+      return usage("--set " + s + " is not KEY=VALUE, e.g. --set wwan0.priority=backup");
     o.set.emplace_back(s.substr(0, equals), s.substr(equals + 1));
   }
   if (auto ok = check_up_combinations(o, !o.set.empty()); !ok) return ok.error();

@@ -19,10 +19,14 @@ void pause() {
   nanosleep(&t, nullptr);
 }
 
-// The role in force of an interface, for "secondary -> never"; empty when it is unknown.
-std::string role_of(const StatusReport& report, const std::string& interface) {
+// What was in force, for "secondary -> never"; empty when it is unknown.
+std::string value_before(const StatusReport& report, const Setting& setting) {
+  if (const auto* bonding = std::get_if<BondingSetting>(&setting)) {
+    return bonding->scheduler ? report.scheduler : bonding->congestion ? report.congestion : std::string();
+  }
+  const auto& path = std::get<PathSetting>(setting);
   for (const PathReport& p : report.paths) {
-    if (p.interface == interface) return p.priority;
+    if (path.priority && p.interface == path.interface) return p.priority;
   }
   return {};
 }
@@ -69,9 +73,9 @@ Status join_running(const UpOptions& options, const Instance& instance, const Ru
 }
 
 Status set_running(const UpOptions& options, const Instance& instance) {
-  std::vector<PathSetting> settings;
+  std::vector<Setting> settings;
   for (const auto& [key, value] : options.set) {
-    auto setting = parse_path_setting(key, value);
+    auto setting = parse_setting(key, value);
     if (!setting) return setting.error();
     settings.push_back(*setting);
   }
@@ -91,8 +95,8 @@ Status set_running(const UpOptions& options, const Instance& instance) {
                    done.error().message + (permission ? "\n  run it with sudo, or once: adduser $USER hawser" : "")};
     }
     if (options.common.quiet) continue;
-    const std::string old = role_of(*before, settings[i].interface);
-    const std::string change = settings[i].priority && !old.empty() ? old + " -> " + value : value;
+    const std::string old = value_before(*before, settings[i]);
+    const std::string change = old.empty() ? value : old + " -> " + value;
     print_out(key + ": " + change + (options.save ? " (saved)\n" : " (until vpn-down; add --save to keep it)\n"));
   }
   return options.save ? save(instance, options.set) : Status{Done{}};

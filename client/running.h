@@ -10,7 +10,7 @@ namespace hawser::client {
 // with other options, no_answer when it is not connected in time.
 Status join_running(const UpOptions& options, const Instance& instance, const RunOptions& wanted);
 
-// `--set IF.KEY=VALUE...`: checks all, changes the running daemon, then the file if `--save`. Errors: not_running,
+// `--set KEY=VALUE...`: checks all, changes the running daemon, then the file if `--save`. Errors: not_running,
 // configuration, permission.
 Status set_running(const UpOptions& options, const Instance& instance);
 

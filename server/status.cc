@@ -1,6 +1,8 @@
 // From the engine's snapshot to the report. Received and sent are the server's view, as everywhere in its output.
 #include "server/status.h"
 
+#include "common/config/profile.h"
+
 namespace hawser::server {
 namespace {
 
@@ -105,6 +107,8 @@ ServerStatusReport make_status(const StatusSources& s, Time now) {
     }
     if (session.since.is_set()) u.since = calendar(session.since);
     u.cipher = cipher_name(session.cipher);
+    u.scheduler = to_text(session.scheduler);
+    u.congestion = to_text(session.congestion);
     u.rx_bps = session.receive_rate.bps;
     u.tx_bps = session.send_rate.bps;
     u.rx_bytes = session.received_bytes;

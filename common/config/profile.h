@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "common/config/host_port.h"
@@ -102,8 +103,26 @@ struct PathSetting {
 Result<PathSetting> parse_path_setting(std::string_view key, std::string_view value);
 // Applies a setting to the profile in memory: edits or appends the entry for exactly that interface.
 void apply(Profile& profile, const PathSetting& setting);
-// Edits or appends the [[path]] entry for exactly that interface in the file's text; comments and the rest stay as they
-// are. The result is parsed again before it is returned.
+
+// One `KEY=VALUE` of `vpn-up --set` about the whole profile; exactly one is set.
+struct BondingSetting {
+  std::optional<wire::Mode> mode;
+  std::optional<wire::SchedulerKind> scheduler;
+  std::optional<wire::CongestionKind> congestion;
+};
+bool is_bonding_key(std::string_view key);  // mode, scheduler, congestion
+std::string_view name_of_key(const BondingSetting& setting);
+Result<BondingSetting> parse_bonding_setting(std::string_view key, std::string_view value);
+void apply(Profile& profile, const BondingSetting& setting);
+// As set_key, below.
+Result<std::string> set_bonding_key(std::string_view text, std::string_view file_name, const BondingSetting& setting);
+
+// Any `KEY=VALUE` that a running profile takes. Errors as of parse_path_setting.
+using Setting = std::variant<PathSetting, BondingSetting>;
+Result<Setting> parse_setting(std::string_view key, std::string_view value);
+
+// Edits the key of [bonding], or edits or appends the [[path]] entry for exactly that interface in the file's text;
+// comments and the rest stay as they are. The result is parsed again before it is returned.
 Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key,
                             std::string_view value);
 

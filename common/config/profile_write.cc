@@ -4,12 +4,14 @@
 
 #include "common/config/profile.h"
 #include "common/config/profile_tables.h"
+#include "common/config/text_edit.h"
 #include "common/config/toml.h"
 
 namespace hawser {
 namespace {
 
-using toml_tree::Position;
+using toml_tree::next_line;
+using toml_tree::offset_of;
 using toml_tree::quote;
 using toml_tree::Value;
 
@@ -34,25 +36,6 @@ std::string render_match(const PathMatch& match) {
 std::string setting_line(const PathSetting& setting) {
   return setting.priority ? "priority = " + quote(to_text(*setting.priority))
                           : "gateway = " + quote(setting.gateway->to_string());
-}
-
-// The byte where a position is; columns count characters.
-size_t offset_of(std::string_view text, Position at) {
-  size_t offset = text.starts_with("\xef\xbb\xbf") && at.line == 1 ? 3 : 0;
-  for (uint32_t line = 1; line < at.line; ++line) offset = std::min(text.find('\n', offset), text.size() - 1) + 1;
-  for (uint32_t column = 1; column < at.column && offset < text.size(); ++column) {
-    do ++offset;
-    while (offset < text.size() && (static_cast<uint8_t>(text[offset]) & 0xc0) == 0x80);
-  }
-  return offset;
-}
-
-// Where the line after the one of `offset` begins; adds a line feed to a last line without one.
-size_t next_line(std::string& text, size_t offset, std::string_view line_feed) {
-  const size_t end = text.find('\n', offset);
-  if (end != std::string::npos) return end + 1;
-  text += line_feed;
-  return text.size();
 }
 
 // The [[path]] entry for exactly this interface: the one that sets the key, else the first.
@@ -120,7 +103,8 @@ Result<PathSetting> parse_path_setting(std::string_view key, std::string_view va
   const size_t dot = key.rfind('.');  // an interface may have dots in its name: eth0.100
   if (dot == std::string_view::npos) {
     return bad("--set " + printable(key) +
-               ": no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS");
+               ": no such key; write INTERFACE.priority=VALUE, INTERFACE.gateway=ADDRESS, or one of mode, "
+               "scheduler, congestion");
   }
   PathSetting setting;
   setting.interface = key.substr(0, dot);
@@ -167,8 +151,10 @@ void apply(Profile& profile, const PathSetting& setting) {
 
 Result<std::string> set_key(std::string_view text, std::string_view file_name, std::string_view key,
                             std::string_view value) {
-  const auto setting = parse_path_setting(key, value);
-  if (!setting) return setting.error();
+  const auto any = parse_setting(key, value);
+  if (!any) return any.error();
+  if (const auto* bonding = std::get_if<BondingSetting>(&*any)) return set_bonding_key(text, file_name, *bonding);
+  const auto* setting = std::get_if<PathSetting>(&*any);
   auto expected = parse_profile(text, file_name);
   if (!expected) return expected.error();
   apply(*expected, *setting);
@@ -176,7 +162,7 @@ Result<std::string> set_key(std::string_view text, std::string_view file_name, s
   const auto root = toml_tree::parse(text, file_name);
   if (!root) return root.error();
   std::string edited(text);
-  const std::string_view line_feed = text.find("\r\n") == std::string_view::npos ? "\n" : "\r\n";
+  const std::string_view line_feed = toml_tree::line_feed_of(text);
   const std::string line = setting_line(*setting);
   const Value* entry = exact_entry(*root, *setting);
   const Value* old = entry == nullptr ? nullptr : entry->find(setting->priority ? "priority" : "gateway");

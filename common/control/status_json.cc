@@ -87,6 +87,8 @@ Json json_of(const UserReport& u) {
               {"addresses", u.addresses},
               {"since", or_null(u.since)},
               {"cipher", or_null(u.cipher)},
+              {"scheduler", u.scheduler},
+              {"congestion", u.congestion},
               {"rate", rate_json(u.rx_bps, u.tx_bps)},
               {"rx_bytes", u.rx_bytes},
               {"tx_bytes", u.tx_bytes},
@@ -184,6 +186,8 @@ UserReport user_from(const Json& j) {
   get(j, "addresses", u.addresses);
   get(j, "since", u.since);
   get(j, "cipher", u.cipher);
+  get(j, "scheduler", u.scheduler);
+  get(j, "congestion", u.congestion);
   get_rate(j, u.rx_bps, u.tx_bps);
   get(j, "rx_bytes", u.rx_bytes);
   get(j, "tx_bytes", u.tx_bytes);

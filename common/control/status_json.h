@@ -83,6 +83,7 @@ struct UserReport {
   std::vector<std::string> addresses;
   std::optional<UnixTime> since;  // the session's beginning
   std::optional<std::string> cipher;
+  std::string scheduler = "auto", congestion = "auto";  // what runs for the traffic towards the user
   double rx_bps = 0, tx_bps = 0;
   uint64_t rx_bytes = 0, tx_bytes = 0;
   std::vector<PathReport> paths;

@@ -65,6 +65,22 @@ down home
 up home
 expect_equal 'the saved role' secondary "$(status home '.paths[] | select(.interface == "link2") | .priority')"
 
+step 'scheduler and controller, live, at both ends'
+serves() { [ "$(server_status '.users[0] | "\(.scheduler) \(.congestion)"')" = "$1" ]; }
+expect_exit 0 vpn up home --set scheduler=ecf --set congestion=olia
+expect_match 'what changed' 'scheduler: earliest -> ecf \(until vpn-down' "$output"
+expect_match 'what changed' 'congestion: auto -> olia' "$output"
+expect_equal 'the client' 'ecf olia' "$(status home '"\(.scheduler) \(.congestion)"')"
+wait_for 2 'the server' serves 'ecf olia'
+expect 'data passes' reaches "$server4"
+expect_exit 0 vpn up home --set scheduler=auto --set mode=redundant --save
+wait_for 2 'the server to send everything twice' serves 'redundant olia'
+expect_match 'the file' 'mode = "redundant"' "$(on client cat /etc/hawser/home.toml)"
+expect_exit 5 vpn up home --set scheduler=fastest
+expect_exit 5 vpn up home --set mode=speed
+expect_exit 0 vpn up home --set mode=auto --set congestion=auto --save
+wait_for 2 'the server' serves 'earliest auto'
+
 step 'links go and come'
 link_down 1
 wait_for 2 'link1 to be unavailable' has_status home '.paths[] | select(.interface == "link1") | .state == "unavailable" and .reason == "down"'

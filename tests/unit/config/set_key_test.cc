@@ -97,6 +97,27 @@ TEST_CASE("setting in memory and in the file are the same") {
   }
 }
 
+TEST_CASE("keys of [bonding]: replaced, added below the header, or with a header of their own") {
+  const std::string text = minimal_profile("[bonding]   # all of it\nscheduler = \"ecf\" # as measured\n[log]\n");
+  CHECK(set(text, "scheduler", "blest") ==
+        minimal_profile("[bonding]   # all of it\nscheduler = \"blest\" # as measured\n[log]\n"));
+  CHECK(set(text, "congestion", "olia") ==
+        minimal_profile("[bonding]   # all of it\ncongestion = \"olia\"\nscheduler = \"ecf\" # as measured\n[log]\n"));
+  const std::string bare = minimal_profile("[log]\nlevel = \"info\" # end");
+  CHECK(set(bare, "mode", "redundant") == bare + "\n\n[bonding]\nmode = \"redundant\"\n");
+  const std::string crlf = minimal_profile("[bonding]\r\nmode = \"auto\"\r\n");
+  CHECK(set(crlf, "scheduler", "auto") == minimal_profile("[bonding]\r\nscheduler = \"auto\"\r\nmode = \"auto\"\r\n"));
+  // In memory and in the file it is the same.
+  for (const auto& [key, value] :
+       {std::pair{"mode", "redundant"}, std::pair{"scheduler", "service-time"}, std::pair{"congestion", "reno"}}) {
+    Profile profile = must(parse_profile(text, "home.toml"));
+    apply(profile, must(parse_bonding_setting(key, value)));
+    CHECK(profile == must(parse_profile(set(text, key, value), "home.toml")));
+  }
+  // An inline table cannot take a line.
+  CHECK_FALSE(set_key("bonding = { mode = \"auto\" }\n" + minimal_profile(), "home.toml", "scheduler", "ecf"));
+}
+
 TEST_CASE("what cannot be set is refused with the reason") {
   struct Case {
     const char *key, *value, *message;
@@ -110,7 +131,16 @@ TEST_CASE("what cannot be set is refused with the reason") {
       {"wwan0.limit", "4M", "--set wwan0.limit: limit and data are not in this version"},
       {"wwan0.limit.down", "4M", "--set wwan0.limit.down: limit and data are not in this version"},
       {"priority", "backup",
-       "--set priority: no such key; write INTERFACE.priority=VALUE or INTERFACE.gateway=ADDRESS"},
+       "--set priority: no such key; write INTERFACE.priority=VALUE, INTERFACE.gateway=ADDRESS, or one of mode, "
+       "scheduler, congestion"},
+      {"scheduler", "earlyest",
+       "scheduler = \"earlyest\" is not one of auto, earliest, min-rtt, blest, ecf, round-robin, queue-length, "
+       "service-time, redundant (did you mean \"earliest\"?)"},
+      {"scheduler", "script:x",
+       "scheduler = \"script:x\" is not in this version; choose from auto, earliest, min-rtt, blest, ecf, round-robin, "
+       "queue-length, service-time, redundant"},
+      {"congestion", "bbr", "congestion = \"bbr\" is not one of auto, lia, olia, balia, wvegas, cubic, reno"},
+      {"mode", "speed", "mode = \"speed\" is not in this version; choose from auto, redundant"},
       {"wwan*.priority", "backup", "--set wwan*.priority: \"wwan*\" is not the name of one interface"},
       {".priority", "backup", "--set .priority: \"\" is not the name of one interface"},
       {"a b.priority", "backup", "--set a b.priority: \"a b\" is not the name of one interface"},

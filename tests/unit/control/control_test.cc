@@ -159,6 +159,8 @@ TEST_CASE("server status reads back what was written") {
   user.addresses = {"10.9.0.2"};
   user.since = UnixTime{1795348084};
   user.cipher = "chacha20-poly1305";
+  user.scheduler = "ecf";
+  user.congestion = "olia";
   user.rx_bytes = 9;
   user.paths = two_paths().paths;
   report.users = {user};
@@ -168,6 +170,8 @@ TEST_CASE("server status reads back what was written") {
   const Json json = Json::parse(render_json(report));
   CHECK(json["schema"] == "hawser.server-status/1");
   CHECK(json["users"][0]["user"] == "laptop");
+  CHECK(json["users"][0]["scheduler"] == "ecf");
+  CHECK(json["users"][0]["congestion"] == "olia");
   CHECK(json["users"][0]["paths"].size() == 2);
   CHECK_FALSE(parse_server_status(kDocumented));
   CHECK(must(parse_server_status(render_json(ServerStatusReport{}))) == ServerStatusReport{});

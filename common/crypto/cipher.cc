@@ -3,6 +3,8 @@
 
 #include <sodium.h>
 
+#include "common/crypto/cipher_backend.h"
+
 namespace hawser {
 namespace {
 
@@ -66,6 +68,11 @@ bool is_one_bit(uint8_t mask) {
 std::unique_ptr<PacketCipher> make_cipher(uint8_t cipher_bit, const SecretKey& key) {
   // There is no "none": whatever is not one of these gives no cipher, and so no session (tinc, CVE-2018-16758).
   if (!is_one_bit(cipher_bit) || (cipher_bit & supported_ciphers()) == 0) return nullptr;
+  if (auto cipher = make_openssl_cipher(cipher_bit, key)) return cipher;
+  return make_sodium_cipher(cipher_bit, key);
+}
+
+std::unique_ptr<PacketCipher> make_sodium_cipher(uint8_t cipher_bit, const SecretKey& key) {
   if (cipher_bit == kCipherAes256Gcm) return std::make_unique<Aes256Gcm>(key);
   return std::make_unique<ChaCha20Poly1305>(key);
 }

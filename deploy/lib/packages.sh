@@ -3,7 +3,7 @@
 # Sourced by bash, with `set -u`. Nothing here asks a question, and apt is not called when nothing is missing.
 
 # What the programs are built with and what a run of them in netlab needs. None of these starts a service.
-hawser_build_packages=(cmake g++ make ninja-build pkg-config libsodium-dev libev-dev libtomlplusplus-dev libcli11-dev
+hawser_build_packages=(cmake g++ make ninja-build pkg-config libsodium-dev libssl-dev libev-dev libtomlplusplus-dev libcli11-dev
   nlohmann-json3-dev libmnl-dev libsqlite3-dev)
 hawser_demo_packages=(iproute2 ethtool nftables iputils-ping curl jq busybox util-linux procps)
 

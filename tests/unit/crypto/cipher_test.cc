@@ -1,5 +1,5 @@
 // Data ciphers: published vectors, in place and apart, every bit of every input bound; nonces; limits; the choice.
-#include "common/crypto/cipher.h"
+#include "common/crypto/cipher_backend.h"
 
 #include <set>
 
@@ -53,8 +53,13 @@ struct Named {
   uint8_t bit;
 };
 std::vector<Named> all_ciphers() {
-  std::vector<Named> out{{"chacha20", make_cipher, kCipherChaCha20}, {"null", make_null_cipher, kCipherChaCha20}};
-  if (supported_ciphers() & kCipherAes256Gcm) out.push_back({"aes256gcm", make_cipher, kCipherAes256Gcm});
+  std::vector<Named> out{{"null", make_null_cipher, kCipherChaCha20}};
+  for (const uint8_t bit : {kCipherChaCha20, kCipherAes256Gcm}) {
+    if ((supported_ciphers() & bit) == 0) continue;
+    const std::string name = bit == kCipherChaCha20 ? "chacha20" : "aes256gcm";
+    out.push_back({name + " of libsodium", make_sodium_cipher, bit});
+    if (make_openssl_cipher(bit, SecretKey{})) out.push_back({name + " of libcrypto", make_openssl_cipher, bit});
+  }
   return out;
 }
 
@@ -67,14 +72,17 @@ TEST_CASE("published AEAD vectors") {
       continue;
     }
     INFO(v.name);
-    const auto cipher = make_cipher(v.cipher, secret_from_hex(v.key));
-    REQUIRE(cipher);
-    const Bytes plain = from_hex(v.plain), ad = from_hex(v.ad);
-    Bytes sealed(plain.size() + kAeadTagSize);
-    REQUIRE(cipher->seal(sealed, plain, ad, nonce_from(from_hex(v.nonce))));
-    CHECK(to_hex(sealed) == v.sealed);
-    REQUIRE(cipher->open(sealed, ad, nonce_from(from_hex(v.nonce))));
-    CHECK(Bytes(sealed.begin(), sealed.end() - kAeadTagSize) == plain);
+    for (const auto& make : {make_cipher, make_sodium_cipher, make_openssl_cipher}) {
+      const auto cipher = make(v.cipher, secret_from_hex(v.key));
+      if (make == make_openssl_cipher && !cipher) continue;
+      REQUIRE(cipher);
+      const Bytes plain = from_hex(v.plain), ad = from_hex(v.ad);
+      Bytes sealed(plain.size() + kAeadTagSize);
+      REQUIRE(cipher->seal(sealed, plain, ad, nonce_from(from_hex(v.nonce))));
+      CHECK(to_hex(sealed) == v.sealed);
+      REQUIRE(cipher->open(sealed, ad, nonce_from(from_hex(v.nonce))));
+      CHECK(Bytes(sealed.begin(), sealed.end() - kAeadTagSize) == plain);
+    }
   }
 }
 
@@ -100,6 +108,32 @@ TEST_CASE("sealing in place equals sealing apart, at every length") {
       REQUIRE(in_place == apart);
       REQUIRE(cipher->open(in_place, ad, nonce));
       REQUIRE(std::equal(plain.begin(), plain.end(), in_place.begin()));
+    }
+  }
+}
+
+TEST_CASE("both libraries seal to the same bytes, whatever the lengths") {
+  PRINT_SEED();
+  SeededRng rng(seed());
+  for (const uint8_t bit : {kCipherChaCha20, kCipherAes256Gcm}) {
+    if ((supported_ciphers() & bit) == 0) continue;
+    const SecretKey key = generate_secret_key(rng);
+    const auto sodium = make_sodium_cipher(bit, key), openssl = make_openssl_cipher(bit, key);
+    if (!openssl) {
+      WARN("SKIPPED: built without libcrypto");
+      return;
+    }
+    for (size_t length = 0; length <= 1600; ++length) {
+      INFO("cipher " << int{bit} << ", " << length << " bytes");
+      Bytes plain(length), ad(length % 20), one(length + kAeadTagSize), other(length + kAeadTagSize);
+      Nonce nonce;
+      for (MutableByteSpan bytes : {MutableByteSpan(plain), MutableByteSpan(ad), MutableByteSpan(nonce)}) rng.fill(bytes);
+      REQUIRE(sodium->seal(one, plain, ad, nonce));
+      REQUIRE(openssl->seal(other, plain, ad, nonce));
+      REQUIRE(one == other);
+      REQUIRE(sodium->open(other, ad, nonce));
+      REQUIRE(openssl->open(one, ad, nonce));
+      REQUIRE(one == other);
     }
   }
 }

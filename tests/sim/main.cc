@@ -105,7 +105,12 @@ int run(const Options& o) {
   std::cerr << results.size() << " scenarios, " << simulated << " s of network in " << wall << " s of work\n";
   to_file(o.csv, [&](std::ostream& out) { write_csv(out, results.front()); });
   to_file(o.svg, [&](std::ostream& out) { write_svg(out, results.front()); });
-  if (!o.update.empty()) write_committed(o.update, results);
+  if (!o.update.empty()) {
+    write_committed(o.update, results);
+    if (o.all && !o.fast) {
+      to_file(std::filesystem::path(o.update).replace_extension(".txt").string(), [&](std::ostream& out) { print_table(out, results); });
+    }
+  }
   if (o.check.empty()) return 0;
   const std::vector<std::string> breaches = compare_with(o.check, results, o.tolerance);
   for (const std::string& line : breaches) std::cout << "WORSE: " << line << '\n';
@@ -133,7 +138,7 @@ int main(int argc, char** argv) {
   app.add_option("--svg", o.svg, "plot to this file");
   app.add_option("--check", o.check, "fail when a bar is worse than this committed table says");
   app.add_option("--tolerance", o.tolerance, "by more than this fraction")->capture_default_str();
-  app.add_option("--update", o.update, "write the numbers of this run into the committed table");
+  app.add_option("--update", o.update, "write the numbers of this run into the committed table; with --all also as text, .txt");
   CLI11_PARSE(app, argc, argv);
   if (!hawser::init()) return 4;
   try {

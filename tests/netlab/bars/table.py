@@ -121,6 +121,21 @@ def verdict(reached):
     return {True: "PASS", False: "**FALL SHORT**", None: "reported"}[reached]
 
 
+def apart(bar):
+    """By how much the simulator's value differs from netlab's median."""
+    if bar["metric"] != "of_ceiling" or bar["simulator"] is None or not bar["median"]:
+        return None
+    return bar["simulator"] / bar["median"] - 1
+
+
+def agreement(rows):
+    """The simulator's truth check: P1 to P4 with CUBIC."""
+    pairs = [(f"{r['case']} {r['variant']}", apart(b)) for r in rows if r["congestion"] == "cubic" and r["case"] in ("P1", "P2", "P3", "P4") for b in r["bars"]]
+    pairs = [(name, d) for name, d in pairs if d is not None]
+    off = [f"{name} ({d:+.1%})" for name, d in pairs if abs(d) > 0.05]
+    return f"P1 to P4 in the simulator and in netlab: {len(pairs) - len(off)} of {len(pairs)} within 5 %" + (f"; apart: {', '.join(off)}" if off else "")
+
+
 def row_order(cases):
     place = {case: i for i, case in enumerate(cases)}
     return lambda row: (place.get((row["case"], row["variant"]), 9999), row["congestion"] != "cubic")
@@ -143,6 +158,7 @@ def write_table(rows, cases):
             cells = [name, row["congestion"], bar["metric"], limit, number(bar["median"], bar["unit"]), number(bar["worst"], bar["unit"]), runs,
                      verdict(bar["reached"]), number(bar["simulator"], bar["unit"]), rate if i == 0 else "", row["peers"] if i == 0 else "", row["commit"]]
             lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", agreement(sorted(rows, key=row_order(cases))) + "."]
     pairs = [row for row in sorted(rows, key=row_order(cases)) if row["case"] == "P5"]
     if pairs:
         lines += ["", "## P5: the pairs of mqvpn's suite, Mbit/s", "",
@@ -185,6 +201,7 @@ def main():
         ordered = sorted(rows.values(), key=row_order(cases))
         RESULTS.write_text(json.dumps(ordered, indent=1) + "\n")
         write_table(ordered, cases)
+    print(agreement(rows.values()))
     print(f"written: {TABLE.relative_to(PROJECT)}, {RESULTS.relative_to(PROJECT)}")
     return 0 if ok else 1
 

@@ -91,7 +91,7 @@ Status Daemon::open_system() {
   auto undo = UndoLog::open(setup_.instance.undo_log());
   if (!undo) return undo.error();
   undo_ = std::move(*undo);
-  auto tun = TunDevice::open(setup_.profile.interface);
+  auto tun = TunDevice::open(setup_.profile.interface, {setup_.profile.offload.tun_tso, setup_.profile.offload.tun_uso});
   if (!tun) return tun.error();
   tun_ = std::move(*tun);
   routing_.emplace(*undo_, setup_.instance.name);
@@ -345,6 +345,7 @@ StatusReport Daemon::report() const {
   input.links = &*links_;
   input.session = sessions.empty() ? nullptr : &sessions.front();
   input.endpoint = &endpoint;
+  input.offload = pump_->offload();
   StatusReport r = make_report(input);
   if (pump_->unbuffered_packets() > 0) r.drops["no_buffer"] += pump_->unbuffered_packets();
   if (pump_->refused_datagrams() > 0) r.drops["transmit"] += pump_->refused_datagrams();

@@ -212,7 +212,8 @@ void Links::add_or_update(const Key& key, const Wanted& wanted) {
     setup_.engine->on_path_event(LinkPriority{it->second.id, wanted.up.priority}, now());
     return;
   }
-  auto socket = UdpSocket::open_client(wanted.up.interface, wanted.up.local, {.send = true, .receive = true});
+  const OffloadChoice& offload = setup_.policy.profile.offload;
+  auto socket = UdpSocket::open_client(wanted.up.interface, wanted.up.local, {offload.udp_gso, offload.udp_gro});
   if (!socket) {
     // Typically the address went in this very moment.
     incomplete_ = true;

@@ -56,6 +56,13 @@ uint64_t Pump::sent(LinkId id) const {
   return c == nullptr ? 0 : c->sent_datagrams;
 }
 
+OffloadState Pump::offload() const {
+  OffloadState state;
+  if (tun_ != nullptr) tun_->add_to(state);
+  for (const auto& [id, link] : links_) link->socket.add_to(state);
+  return state;
+}
+
 // ---- from the TUN to the sockets ----------------------------------------------------------------------------------
 
 void Pump::read_tun() {

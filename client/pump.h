@@ -36,6 +36,8 @@ class Pump {
   const UdpSocket::Counters* counters(LinkId link) const;
   // Datagrams that were sent on a link; 0 for an unknown one.
   uint64_t sent(LinkId link) const;
+  // Of the TUN and all links.
+  OffloadState offload() const;
 
   // Puts a packet of our own into the tunnel.
   void inject(ByteSpan packet);

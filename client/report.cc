@@ -124,6 +124,7 @@ StatusReport make_report(const ReportInput& in) {
   r.server.public_key = in.profile->server_public_key.to_base64();
   r.scheduler = to_text(in.profile->scheduler);
   r.congestion = to_text(in.profile->congestion);
+  r.offload = in.offload;
   if (in.session != nullptr) add_session(*in.session, in.links, r);
   if (in.endpoint != nullptr) {
     for (size_t i = 0; i < kDropReasons; ++i) {

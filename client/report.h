@@ -21,6 +21,7 @@ struct ReportInput {
   const Links* links = nullptr;
   const SessionInfo* session = nullptr;
   const EndpointInfo* endpoint = nullptr;
+  OffloadState offload;
 };
 
 StatusReport make_report(const ReportInput& input);

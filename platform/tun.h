@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/net.h"
+#include "common/offload.h"
 #include "common/result.h"
 #include "platform/fd.h"
 
@@ -47,6 +48,7 @@ class TunDevice {
   // What is in use; writing may have been given up since open (Counters::fallbacks).
   TunOffload reads() const { return reads_; }
   TunOffload writes() const { return writes_; }
+  void add_to(OffloadState& state) const;
   // The addresses that were set and are meant to be there.
   const std::vector<IpPrefix>& addresses() const { return addresses_; }
   // Somebody deleted the device: the descriptor is dead and stays readable for ever; stop watching it.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/net.h"
+#include "common/offload.h"
 #include "common/result.h"
 #include "platform/fd.h"
 
@@ -97,6 +98,7 @@ class UdpSocket {
   size_t send_buffer() const { return send_buffer_; }
   const Counters& counters() const { return counters_; }
   UdpOffload offload() const { return offload_; }
+  void add_to(OffloadState& state) const;
 
   // Fills slots from the front without blocking and returns how many; 0 when nothing waits. Errors the network reported
   // on the socket are counted and passed over.

@@ -175,7 +175,7 @@ Status Daemon::start() {
 Result<std::vector<UdpSocket>> Daemon::open_sockets() {
   std::vector<UdpSocket> sockets;
   for (const SocketAddress& address : settings_.listen) {
-    auto socket = UdpSocket::open_server(address, false, {.send = true, .receive = true});
+    auto socket = UdpSocket::open_server(address, false, {settings_.offload.udp_gso, settings_.offload.udp_gro});
     if (!socket) {
       // A wildcard of a family that this kernel does not have is no reason not to serve the other.
       const bool wildcard = address.ip.is_v6() && address.ip == IpAddress::parse("::");

@@ -15,7 +15,7 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
   // Opening replays what a killed server left behind, so that its table never outlives two servers.
   auto undo = UndoLog::open(common.state_dir + "/server/undo.json");
   if (!undo) return undo.error();
-  auto tun = TunDevice::open(settings.interface);
+  auto tun = TunDevice::open(settings.interface, {settings.offload.tun_tso, settings.offload.tun_uso});
   if (!tun) return tun.error();
 
   Network network(std::move(*tun), std::move(*undo));

@@ -179,6 +179,13 @@ uint64_t Pump::kernel_drops() const {
   return sum;
 }
 
+OffloadState Pump::offload() const {
+  OffloadState state;
+  tun_.add_to(state);
+  for (const auto& socket : sockets_) socket->udp.add_to(state);
+  return state;
+}
+
 std::vector<SocketAddress> Pump::listening() const {
   std::vector<SocketAddress> addresses;
   for (const auto& socket : sockets_) addresses.push_back(socket->udp.local());

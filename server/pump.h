@@ -33,6 +33,8 @@ class Pump {
   // Datagrams that the kernel dropped because we were too slow, all sockets together.
   uint64_t kernel_drops() const;
   std::vector<SocketAddress> listening() const;
+  // Of the TUN and all sockets.
+  OffloadState offload() const;
 
  private:
   // Several datagrams for one destination that a full socket did not take.

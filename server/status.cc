@@ -90,6 +90,7 @@ ServerStatusReport make_status(const StatusSources& s, Time now) {
                   {"accepted", info.handshakes_completed},
                   {"refused", info.handshakes_refused},
                   {"cookie", info.cookies_sent}};
+  r.offload = s.pump.offload();
   add(r.drops, info.drops);
   r.drops[name(DropReason::malformed)] += s.pump.counters().truncated;
   r.drops[name(DropReason::transmit)] += s.pump.counters().refused;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/config/offload.h"
 #include "common/config/profile_tables.h"
 #include "common/config/toml.h"
 
@@ -54,8 +55,6 @@ constexpr Key kKeys[] = {
 
 constexpr Choice<bool> kDns[] = {{"off", true}, {"auto", true, false}};
 constexpr Choice<bool> kKillSwitch[] = {{"off", true}, {"on", true, false}, {"strict", true, false}};
-// This version uses no segmentation offloads anywhere: "auto" (what helps, of what there is) and "off" both hold.
-constexpr Choice<bool> kOffload[] = {{"auto", true}, {"off", true}};
 
 constexpr int64_t kMinMtu = 1280;  // IPv6's least (RFC 8200, section 5)
 constexpr int64_t kMaxMtu = 9000;
@@ -235,12 +234,7 @@ Result<Profile> parse_profile(std::string_view text, std::string_view file_name)
   for (const Value* path : r.tables(*root, "path")) read_path(r, *path, p);
   if (const Value* advanced = r.table(*root, "advanced")) {
     r.check_keys(*advanced, "advanced");
-    bool ignored = false;
-    if (const Value* v = advanced->find("offload"); v != nullptr && v->kind == Value::Kind::array) {
-      r.fail(v->begin, "offload = a list is not in this version; choose from auto, off");
-    } else {
-      r.choose<bool>(*advanced, "offload", kOffload, ignored);
-    }
+    read_offload(r, *advanced, p.offload);
   }
   if (const Value* log = r.table(*root, "log")) {
     r.check_keys(*log, "log");

@@ -11,6 +11,7 @@
 #include "common/config/host_port.h"
 #include "common/crypto/key.h"
 #include "common/net.h"
+#include "common/offload.h"
 #include "common/result.h"
 #include "common/wire/frame.h"
 
@@ -71,6 +72,7 @@ struct Profile {
   bool discover = true;
   std::vector<std::string> ignore;  // globs; default_ignore() when the key is missing
   std::vector<PathRule> paths;      // in file order
+  OffloadChoice offload;
   std::string log_level = "info";   // error, warning, notice, info, debug
   bool operator==(const Profile&) const = default;
 };

@@ -2,6 +2,7 @@
 // order.
 #include <algorithm>
 
+#include "common/config/offload.h"
 #include "common/config/profile.h"
 #include "common/config/profile_tables.h"
 #include "common/config/text_edit.h"
@@ -95,6 +96,8 @@ std::string render(const Profile& p) {
     if (rule.priority) out += "priority = " + quote(to_text(*rule.priority)) + "\n";
     if (rule.gateway) out += "gateway = " + quote(rule.gateway->to_string()) + "\n";
   }
+  // Like `ignore`: a default is not written.
+  if (p.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(p.offload) + "\n";
   return out + "\n[log]\nlevel = " + quote(p.log_level) + "\n";
 }
 

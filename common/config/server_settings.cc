@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/config/offload.h"
 #include "common/config/toml.h"
 
 namespace hawser {
@@ -22,6 +23,7 @@ constexpr Key kKeys[] = {
     {"", "network"},
     {"", "users"},
     {"", "metrics", false},
+    {"", "advanced"},
     {"network", "interface"},
     {"network", "ipv4"},
     {"network", "ipv6"},
@@ -30,6 +32,7 @@ constexpr Key kKeys[] = {
     {"network", "dns"},
     {"users", "registry"},
     {"users", "max_sessions"},
+    {"advanced", "offload"},
 };
 
 constexpr size_t kMaxListen = 16;
@@ -172,6 +175,10 @@ Result<ServerSettings> parse_server_settings(std::string_view text, std::string_
   read_top(r, *root, s);
   if (const Value* users = r.table(*root, "users")) read_users(r, *users, s);
   read_network(r, *root, s);
+  if (const Value* advanced = r.table(*root, "advanced")) {
+    r.check_keys(*advanced, "advanced");
+    read_offload(r, *advanced, s.offload);
+  }
   if (r.failed()) return r.error();
   return s;
 }
@@ -195,6 +202,7 @@ std::string render(const ServerSettings& s) {
   if (!s.dns.empty()) out += "dns = " + list(s.dns) + "\n";
   out += "\n[users]\nregistry = " + quote("sqlite:" + s.registry_file) + "  # relative to the state folder\n";
   out += "max_sessions = " + std::to_string(s.max_sessions) + "\n";
+  if (s.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(s.offload) + "\n";
   return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/config/host_port.h"
 #include "common/net.h"
+#include "common/offload.h"
 #include "common/result.h"
 
 namespace hawser {
@@ -25,6 +26,7 @@ struct ServerSettings {
   std::vector<IpAddress> dns;                 // announced to clients; empty = nothing is announced
   std::string registry_file = "registry.db";  // without "sqlite:"; relative to STATE_DIR
   uint32_t max_sessions = 10000;
+  OffloadChoice offload;
 
   static std::vector<SocketAddress> default_listen();  // 0.0.0.0:443 and [::]:443
   bool operator==(const ServerSettings&) const = default;

@@ -195,6 +195,32 @@ UserReport user_from(const Json& j) {
   return u;
 }
 
+// Named as in the configuration, with the super-packets counted beside them.
+Json offload_json(const OffloadState& o) {
+  return Json{{"udp-gso", o.udp_gso},
+              {"udp-gro", o.udp_gro},
+              {"tun-tso", o.tun_tso},
+              {"tun-uso", o.tun_uso},
+              {"udp_sent", o.udp_sent},
+              {"udp_received", o.udp_received},
+              {"tun_read", o.tun_read},
+              {"tun_written", o.tun_written},
+              {"fallbacks", o.fallbacks}};
+}
+
+void get_offload(const Json& parent, OffloadState& o) {
+  const Json j = object(parent, "offload");
+  get(j, "udp-gso", o.udp_gso);
+  get(j, "udp-gro", o.udp_gro);
+  get(j, "tun-tso", o.tun_tso);
+  get(j, "tun-uso", o.tun_uso);
+  get(j, "udp_sent", o.udp_sent);
+  get(j, "udp_received", o.udp_received);
+  get(j, "tun_read", o.tun_read);
+  get(j, "tun_written", o.tun_written);
+  get(j, "fallbacks", o.fallbacks);
+}
+
 // Parses, checks the schema's name, and lets `read` fill the report; whatever throws becomes an Error.
 template <typename Report, typename Read>
 Result<Report> parse_report(std::string_view text, const char* schema, Read read) {
@@ -233,6 +259,7 @@ std::string render_json(const StatusReport& r) {
                       {"cipher", or_null(r.cipher)},
                       {"scheduler", r.scheduler},
                       {"congestion", r.congestion},
+                      {"offload", offload_json(r.offload)},
                       {"paths", list_json(r.paths)},
                       {"drops", r.drops},
                       {"health", list_json(r.health)}});
@@ -249,6 +276,7 @@ std::string render_json(const ServerStatusReport& r) {
                       {"sessions", r.sessions},
                       {"max_sessions", r.max_sessions},
                       {"rate", rate_json(r.rx_bps, r.tx_bps)},
+                      {"offload", offload_json(r.offload)},
                       {"handshakes", r.handshakes},
                       {"users", list_json(r.users)},
                       {"drops", r.drops},
@@ -275,6 +303,7 @@ Result<StatusReport> parse_status(std::string_view text) {
     get(j, "cipher", r.cipher);
     get(j, "scheduler", r.scheduler);
     get(j, "congestion", r.congestion);
+    get_offload(j, r.offload);
     get_list(j, "paths", r.paths, path_from);
     get(j, "drops", r.drops);
     get_list(j, "health", r.health, health_from);
@@ -292,6 +321,7 @@ Result<ServerStatusReport> parse_server_status(std::string_view text) {
     get(j, "sessions", r.sessions);
     get(j, "max_sessions", r.max_sessions);
     get_rate(j, r.rx_bps, r.tx_bps);
+    get_offload(j, r.offload);
     get(j, "handshakes", r.handshakes);
     get_list(j, "users", r.users, user_from);
     get(j, "drops", r.drops);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/config/unix_time.h"
+#include "common/offload.h"
 #include "common/result.h"
 
 namespace hawser {
@@ -71,6 +72,7 @@ struct StatusReport {
   double loss = 0;
   std::optional<std::string> cipher;  // aes-256-gcm, chacha20-poly1305; null before the handshake
   std::string scheduler = "auto", congestion = "auto";
+  OffloadState offload;
   std::vector<PathReport> paths;
   DropCounts drops = {{"ingress_aqm", 0}, {"resequencer_late", 0}, {"replay", 0}, {"auth", 0}};
   std::vector<HealthItem> health;
@@ -99,6 +101,7 @@ struct ServerStatusReport {
   std::vector<std::string> listen, endpoints;
   uint64_t sessions = 0, max_sessions = 0;
   double rx_bps = 0, tx_bps = 0;
+  OffloadState offload;
   std::map<std::string, uint64_t> handshakes;  // accepted, refused, ... by result
   std::vector<UserReport> users;
   DropCounts drops;

@@ -1,5 +1,5 @@
-// The data ciphers on OpenSSL's libcrypto, where it was found at build time: its AES-GCM uses the processor's wide AES and
-// takes half of the time of libsodium's for a full datagram (common/DECISIONS.md has the numbers).
+// The data ciphers on OpenSSL's libcrypto, where it was found at build time: its AES-GCM uses the processor's wide AES
+// and takes half of the time of libsodium's for a full datagram (common/DECISIONS.md has the numbers).
 #include "common/crypto/cipher_backend.h"
 
 #ifdef HAWSER_OPENSSL
@@ -11,8 +11,8 @@ namespace {
 
 using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
-// A context keeps the key's schedule; its memory is wiped when it is freed. One direction is used of each object, so the other
-// context is made when it is first asked for.
+// A context keeps the key's schedule; its memory is wiped when it is freed. One direction is used of each object, so
+// the other context is made when it is first asked for.
 class OpenSslCipher final : public PacketCipher {
  public:
   OpenSslCipher(const EVP_CIPHER* cipher, const SecretKey& key) : cipher_(cipher), key_(key.clone()) {}
@@ -21,7 +21,8 @@ class OpenSslCipher final : public PacketCipher {
     if (out.size() != plaintext.size() + kAeadTagSize || plaintext.size() > kMaxText) return false;
     int length = 0;
     return begin(seal_, true, ad, nonce) &&
-           EVP_EncryptUpdate(seal_.get(), out.data(), &length, plaintext.data(), static_cast<int>(plaintext.size())) == 1 &&
+           EVP_EncryptUpdate(seal_.get(), out.data(), &length, plaintext.data(), static_cast<int>(plaintext.size())) ==
+               1 &&
            EVP_EncryptFinal_ex(seal_.get(), out.data() + length, &length) == 1 &&
            EVP_CIPHER_CTX_ctrl(seal_.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagSize, out.data() + plaintext.size()) == 1;
   }
@@ -49,13 +50,15 @@ class OpenSslCipher final : public PacketCipher {
     int length = 0;
     if (!context) {
       context.reset(EVP_CIPHER_CTX_new());
-      if (!context || EVP_CipherInit_ex(context.get(), cipher_, nullptr, key_.bytes().data(), nullptr, sealing ? 1 : 0) != 1) {
+      if (!context ||
+          EVP_CipherInit_ex(context.get(), cipher_, nullptr, key_.bytes().data(), nullptr, sealing ? 1 : 0) != 1) {
         context.reset();
         return false;
       }
     }
     return EVP_CipherInit_ex(context.get(), nullptr, nullptr, nullptr, nonce.data(), -1) == 1 &&
-           (ad.empty() || EVP_CipherUpdate(context.get(), nullptr, &length, ad.data(), static_cast<int>(ad.size())) == 1);
+           (ad.empty() ||
+            EVP_CipherUpdate(context.get(), nullptr, &length, ad.data(), static_cast<int>(ad.size())) == 1);
   }
 
   const EVP_CIPHER* const cipher_;
@@ -75,7 +78,9 @@ const EVP_CIPHER* look_up(const char* name) {
 std::unique_ptr<PacketCipher> make_openssl_cipher(uint8_t cipher_bit, const SecretKey& key) {
   static const EVP_CIPHER* const gcm = look_up("AES-256-GCM");
   static const EVP_CIPHER* const chacha = look_up("ChaCha20-Poly1305");
-  const EVP_CIPHER* cipher = cipher_bit == wire::kCipherAes256Gcm ? gcm : cipher_bit == wire::kCipherChaCha20 ? chacha : nullptr;
+  const EVP_CIPHER* cipher = cipher_bit == wire::kCipherAes256Gcm  ? gcm
+                             : cipher_bit == wire::kCipherChaCha20 ? chacha
+                                                                   : nullptr;
   return cipher != nullptr ? std::make_unique<OpenSslCipher>(cipher, key) : nullptr;
 }
 
@@ -84,7 +89,9 @@ std::unique_ptr<PacketCipher> make_openssl_cipher(uint8_t cipher_bit, const Secr
 #else
 
 namespace hawser {
-std::unique_ptr<PacketCipher> make_openssl_cipher(uint8_t, const SecretKey&) { return nullptr; }
+std::unique_ptr<PacketCipher> make_openssl_cipher(uint8_t, const SecretKey&) {
+  return nullptr;
+}
 }  // namespace hawser
 
 #endif

@@ -97,6 +97,14 @@ void TunDevice::negotiate(TunOffload wanted) {
   if (wanted.udp && ::ioctl(fd_.get(), TUNSETOFFLOAD, kTcpBits | kUdpBits) == 0) reads_.udp = writes_.udp = true;
 }
 
+void TunDevice::add_to(OffloadState& s) const {
+  s.tun_tso = s.tun_tso || (reads_.tcp && writes_.tcp);
+  s.tun_uso = s.tun_uso || (reads_.udp && writes_.udp);
+  s.tun_read += counters_.read_super;
+  s.tun_written += counters_.written_super;
+  s.fallbacks += counters_.fallbacks;
+}
+
 // ---- out of the device --------------------------------------------------------------------------------------------
 
 bool TunDevice::has_rest() const {

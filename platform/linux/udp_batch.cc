@@ -305,6 +305,14 @@ SendResult UdpSocket::send(std::span<const SendItem> items) {
   return result;
 }
 
+void UdpSocket::add_to(OffloadState& s) const {
+  s.udp_gso = s.udp_gso || offload_.send;
+  s.udp_gro = s.udp_gro || offload_.receive;
+  s.udp_sent += counters_.sent_super;
+  s.udp_received += counters_.received_super;
+  s.fallbacks += counters_.fallbacks;
+}
+
 ReceiveBuffers::ReceiveBuffers() : memory_(kSlots * kSlotBytes), slots_(kSlots) {}
 
 std::span<const ReceiveSlot> ReceiveBuffers::receive(UdpSocket& socket) {

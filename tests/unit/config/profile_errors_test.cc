@@ -124,9 +124,18 @@ TEST_CASE("what is documented but not built is refused as such") {
        "6:1: data in [[path]] is not in this version; remove it"},
       {"[[class]]\nmatch = { proto = \"udp\" }\npolicy = \"realtime\"",
        "4:3: class at the top of the file is not in this version; remove it"},
-      {"[advanced]\noffload = [\"udp-gso\"]", "5:11: offload = a list is not in this version; choose from auto, off"},
   };
   for (const Case& c : cases) check(minimal_profile(c.toml), c.message);
+}
+
+TEST_CASE("a wrong choice of offloads is told exactly") {
+  check(minimal_profile("[advanced]\noffload = \"on\""), "5:11: offload = \"on\" is not one of auto, off");
+  check(minimal_profile("[advanced]\noffload = [\"udp-gso\", \"gso\"]"),
+        "5:23: offload: \"gso\" is not one of udp-gso, udp-gro, tun-tso, tun-uso");
+  check(minimal_profile("[advanced]\noffload = [\"udp-gso\", \"udp-gso\"]"),
+        "5:23: offload: \"udp-gso\" is there twice");
+  check(minimal_profile("[advanced]\noffload = [\"tun-uso\"]"),
+        "5:11: offload = a list is missing \"tun-tso\", without which the kernel has no \"tun-uso\"");
 }
 
 TEST_CASE("the earliest of several mistakes is told") {

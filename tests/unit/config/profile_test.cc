@@ -115,12 +115,27 @@ TEST_CASE("the documented defaults may be written out") {
        {"[tunnel]\ndns = \"off\"", "[tunnel]\nkill_switch = \"off\"", "[tunnel]\nmtu = \"auto\"",
         "[tunnel]\nroute = \"all\"", "[tunnel]\nlan_access = true", "[tunnel]\ninterface = \"auto\"",
         "[bonding]\nmode = \"auto\"", "[bonding]\nscheduler = \"auto\"", "[bonding]\ncongestion = \"auto\"",
-        "[bonding]\ndiscover = true", "[advanced]\noffload = \"auto\"", "[advanced]\noffload = \"off\"",
-        "[log]\nlevel = \"info\"", "[client]\nprivate_key_file = \"keys/home.key\""}) {
+        "[bonding]\ndiscover = true", "[advanced]\noffload = \"auto\"",
+        "[advanced]\noffload = [\"tun-uso\", \"tun-tso\", \"udp-gro\", \"udp-gso\"]", "[log]\nlevel = \"info\"",
+        "[client]\nprivate_key_file = \"keys/home.key\""}) {
     INFO(toml);
     CHECK(read(toml) == plain);
   }
   CHECK(must(parse_profile("version = 1\n" + minimal_profile(), "home.toml")) == plain);
+}
+
+TEST_CASE("offloads: all, none, or those that are named") {
+  const auto choice = [](const char* value) { return read(std::string("[advanced]\noffload = ") + value).offload; };
+  CHECK(choice("\"off\"") == OffloadChoice{false, false, false, false});
+  CHECK(choice("[]") == OffloadChoice{false, false, false, false});
+  CHECK(choice("[\"udp-gso\"]") == OffloadChoice{true, false, false, false});
+  CHECK(choice("[\"udp-gro\"]") == OffloadChoice{false, true, false, false});
+  CHECK(choice("[\"tun-tso\"]") == OffloadChoice{false, false, true, false});
+  CHECK(choice("[\"tun-tso\", \"tun-uso\"]") == OffloadChoice{false, false, true, true});
+  for (const char* value : {"\"auto\"", "\"off\"", "[\"udp-gso\", \"tun-tso\"]"}) {
+    const Profile p = read(std::string("[advanced]\noffload = ") + value);
+    CHECK(must(parse_profile(render(p), "home.toml")) == p);
+  }
 }
 
 TEST_CASE("what is rendered reads back the same") {

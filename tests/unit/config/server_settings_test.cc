@@ -53,6 +53,14 @@ TEST_CASE("every accepted server key changes the settings") {
       {kNetwork + "dns = [\"9.9.9.9\", \"2620:fe::fe\"]",
        [](S s) { return s.dns.size() == 2 && s.dns[1].to_string() == "2620:fe::fe"; }},
       {kNetwork + "[users]\nregistry = \"sqlite:/var/x.db\"", [](S s) { return s.registry_file == "/var/x.db"; }},
+      {kNetwork + "[advanced]\noffload = \"off\"",
+       [](S s) {
+         return s.offload == OffloadChoice{false, false, false, false};
+       }},
+      {kNetwork + "[advanced]\noffload = [\"udp-gso\"]",
+       [](S s) {
+         return s.offload == OffloadChoice{true, false, false, false};
+       }},
       {kNetwork + "[users]\nmax_sessions = 5", [](S s) { return s.max_sessions == 5; }},
   };
   for (const Case& c : cases) {

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "common/crypto/cookie.h"
+#include "common/ring_queue.h"
 #include "common/session/endpoint_base.h"
 #include "common/session/handshake_budget.h"
 
@@ -123,7 +124,7 @@ class ServerEndpoint final : public EndpointBase {
   std::unordered_set<uint64_t> answered_;   // mac1s of accepted initiations: a replay of one makes no new keys
   std::deque<uint64_t> answered_age_;
 
-  std::deque<uint64_t> ready_;        // sessions that may have something to send: served in turns, a burst each
+  RingQueue<uint64_t> ready_;        // sessions that may have something to send: served in turns, a burst each
   std::vector<Timer> timers_;         // heap; stale entries are harmless
   Time now_;
 };

@@ -54,7 +54,7 @@ inline constexpr size_t kFramesPerDatagram = 6;             // small packets sha
 // ---- order and repair -------------------------------------------------------------------------------------------
 inline constexpr size_t kLanes = 1024;
 inline constexpr size_t kLaneWindow = 1u << 16;             // farthest ahead of the next expected sequence that is believed
-inline constexpr size_t kResequencerBytes = 8u << 20;       // per session
+inline constexpr size_t kResequencerBytes = 12u << 20;      // per session, whole buffers: 8 MB of full packets
 inline constexpr Duration kResequencerMinWait = Duration::millis(20);
 inline constexpr Duration kResequencerMaxWait = Duration::millis(800);
 inline constexpr Duration kReinjectFor = Duration::millis(1'500);         // from the first sending; then the sender gives up

@@ -59,7 +59,8 @@ bool Resequencer::grow_ring(Disorder& d, uint64_t next, uint64_t span) {
 void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Time now, DropCounters& drops) {
   Disorder& d = disorder_of(lane);
   // A packet that cannot be held is a loss of this packet alone; it is never a reason to grow beyond the bound.
-  if (held_bytes_ + ring_bytes_ + packet.size() > kResequencerBytes || !grow_ring(d, lane.next, seq - lane.next + 1)) {
+  // It is charged with its buffer, not its size: small packets must not take what all sessions share.
+  if (held_bytes_ + ring_bytes_ + pool_.buffer_size() > kResequencerBytes || !grow_ring(d, lane.next, seq - lane.next + 1)) {
     drops.count(DropReason::resequencer_full);
     return;
   }
@@ -75,7 +76,7 @@ void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Pac
   const uint32_t index = free_slot_;
   Slot& slot = slots_[index - 1];
   free_slot_ = slot.next_free;
-  held_bytes_ += owner.size();
+  held_bytes_ += pool_.buffer_size();
   slot.packet = std::move(owner);
   slot.arrived = now;
   d.ring[seq & (d.ring.size() - 1)] = index;
@@ -94,7 +95,7 @@ void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
     if (entry == 0) break;
     if (entry != kSeen) {
       Slot& slot = slots_[entry - 1];
-      held_bytes_ -= slot.packet.size();
+      held_bytes_ -= pool_.buffer_size();
       out.push_back({slot.packet.bytes(), std::move(slot.packet)});
       slot.packet = Packet{};
       slot.next_free = free_slot_;

@@ -92,7 +92,7 @@ root=false
 [ "$(id -u)" -ne 0 ] || root=true
 
 # Nothing is fetched for a part that is not asked for.
-packages=("${hawser_build_packages[@]}" catch2 valgrind)
+packages=("${hawser_build_packages[@]}" catch2 valgrind libbenchmark-dev)
 if wanted fuzz; then packages+=(clang libclang-rt-14-dev); fi
 if wanted e2e || wanted asan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 groff-base man-db); fi
 # Where systemd runs the machine, these would start (sshd) or change its next boot (cloud-init): only a container gets them.

@@ -8,6 +8,7 @@
 #include "common/config/server_settings.h"
 #include "common/wire/datagram.h"
 #include "common/wire/handshake_payload.h"
+#include "tests/unit/base/offload_support.h"
 #include "tests/unit/wire/support.h"
 
 using namespace hawser;
@@ -166,6 +167,31 @@ void configuration() {
   put("toml", "server", text(1, render(settings)));
 }
 
+// Trains of each kind that is put together, and a super-packet with what the kernel would say of it.
+void super_packets() {
+  for (const bool v6 : {false, true}) {
+    for (const bool udp : {false, true}) {
+      hawser::testing::PacketSpec spec{.v6 = v6, .udp = udp, .payload = 60};
+      Bytes train{0};
+      for (int i = 0; i < 5; ++i) {
+        if (i == 4) spec.payload = 20;
+        const Bytes packet = hawser::testing::make_packet(spec);
+        train.push_back(static_cast<uint8_t>(0x80 | packet.size() >> 8));
+        train.push_back(static_cast<uint8_t>(packet.size()));
+        train = join(train, packet);
+        spec.id = static_cast<uint16_t>(spec.id + 1);
+        spec.sequence += 60;
+      }
+      const std::string name = std::string(udp ? "udp" : "tcp") + (v6 ? "6" : "4");
+      put("super_packet", name, train);
+      const auto kind = static_cast<uint8_t>(4 | (udp ? 3 : v6 ? 2 : 1));
+      spec.payload = 300;
+      const Bytes words{1, kind, 0, 60, 0, static_cast<uint8_t>(v6 ? 40 : 20), 0, static_cast<uint8_t>(udp ? 6 : 16), 0, 0};
+      put("super_packet", name + "-whole", join(words, hawser::testing::make_packet(spec)));
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -179,6 +205,7 @@ int main(int argc, char** argv) {
     datagrams();
     payloads();
     stranger();
+    super_packets();
     configuration();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fuzz_seeds: %s\n", e.what());

@@ -65,6 +65,8 @@ class Controller {
   virtual BitRate pacing_rate() const = 0;
   // What the path is believed to carry; the scheduler computes arrival times with it. Zero: not known yet.
   virtual BitRate capacity() const = 0;
+  // It has not met the path's limit yet: capacity() is what was asked of the path, not what it can carry.
+  virtual bool still_searching() const { return false; }
   virtual wire::CongestionKind kind() const = 0;
   // OLIA's l: bytes acknowledged since the last loss or between the last two, whichever is more. Zero: not counted.
   virtual uint64_t bytes_between_losses() const { return 0; }

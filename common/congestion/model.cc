@@ -1,5 +1,6 @@
-// The model's state machine: startup (double until the rate stands still), drain, then cycles of cruise, probe up, probe
-// down (BBR: Cardwell et al., ACM Queue 2016; draft-ietf-ccwg-bbr). What differs, and why, is said at the constants.
+// The model's state machine: startup (double until the rate stands still), drain, then cycles of cruise, probe up,
+// probe down (BBR: Cardwell et al., ACM Queue 2016; draft-ietf-ccwg-bbr). What differs, and why, is said at the
+// constants.
 #include "common/congestion/model.h"
 
 #include <algorithm>
@@ -8,20 +9,30 @@
 namespace hawser {
 namespace {
 
-constexpr double kStartupGain = 2.885;      // 2/ln 2: doubles each round
+constexpr double kStartupGain = 2.885;  // 2/ln 2: doubles each round
 constexpr double kDrainGain = 1 / 2.885;
-constexpr double kProbeUpGain = 1.25;
 constexpr double kProbeDownGain = 0.75;
-constexpr double kCruiseGain = 1.0;         // no margin below the model: it would be paid on every byte
-constexpr double kWindowGain = 1.25;
+constexpr double kDeepDrainGain = 0.5;
+constexpr double kCruiseGain = 1.0;  // no margin below the model: it would be paid on every byte
+constexpr double kTrimGain = 0.92;   // a queue that stands although nobody else fills it: the model is a little high
 constexpr double kStartupWindowGain = 2.885;
-constexpr Duration kAckAggregation = Duration::millis(8);  // ack delay and a scheduler's slice: in flight, not queued
+constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
+constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network when we are alone ...
+constexpr Duration kQueueFloor = Duration::millis(3);
+constexpr double kCompanyQueueOfRtt =
+    1.0;  // ... and where another sender fills the buffer anyway (BBR's window of 2 BDP)
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
-constexpr double kLossIsCongestion = 0.10;  // DESIGN.md, 5: below it, without a rise of delay, loss is the radio's
-constexpr double kProbeLossExcess = 0.05;   // loss while probing above that while cruising: the queue is shorter than the probe
+constexpr double kProbeLossExcess =
+    0.05;  // loss while probing above that while cruising: the queue is shorter than the probe
+constexpr double kLossWithQueue = 0.02;  // loss above the radio's own together with a queue: the buffer is full
+constexpr double kLossCut = 0.85;
 constexpr double kFarBelow = 0.7;
+constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
+constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
+constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
+constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
 constexpr uint64_t kMinDatagrams = 4;
 
@@ -33,22 +44,44 @@ ModelController::ModelController(uint16_t datagram_size, uint64_t seed)
       pacing_gain_(kStartupGain),
       window_(kInitialDatagrams * datagram_size),
       // Until the first RTT sample: the initial window over a typical radio round trip.
-      pacing_(BitRate::from_bytes_over(static_cast<double>(window_), Duration::millis(20)) ) {}
+      pacing_(BitRate::from_bytes_over(static_cast<double>(window_), Duration::millis(20))) {}
 
 double ModelController::bdp(const RttEstimator& rtt, double gain) const {
   return bandwidth_.bytes_in(rtt.min()) * gain;
+}
+
+// Jitter squeezes and stretches what arrives; over a span of several times the jitter that evens out.
+Duration ModelController::rate_span(const RttEstimator& rtt) const {
+  return std::clamp(forward_wander_.value() * kJitterSpan, rtt.min() / 2, std::max(rtt.min() / 2, kLongestSpan));
+}
+
+Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
+  if (company_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
+  return std::max(rtt.min() * kQueueOfRtt * (1 / share_), kQueueFloor);
 }
 
 void ModelController::enter(Phase phase, Time now) {
   phase_ = phase;
   phase_began_ = now;
   switch (phase) {
-    case Phase::startup: pacing_gain_ = kStartupGain; break;
-    case Phase::drain: pacing_gain_ = kDrainGain; break;
-    case Phase::probe_up: pacing_gain_ = kProbeUpGain; break;
-    case Phase::probe_down: pacing_gain_ = kProbeDownGain; break;
+    case Phase::startup:
+      pacing_gain_ = kStartupGain;
+      break;
+    case Phase::drain:
+      pacing_gain_ = kDrainGain;
+      break;
+    case Phase::probe_up:
+      pacing_gain_ = probe_gain();
+      probe_began_at_ = bandwidth_;
+      break;
+    case Phase::probe_down:
+      pacing_gain_ = deep_drain_ ? kDeepDrainGain : kProbeDownGain;
+      break;
     case Phase::cruise: {
       pacing_gain_ = kCruiseGain;
+      cruise_rounds_ = 0;
+      forward_wander_.interrupt();
+      rtt_wander_.interrupt();
       // Random length, so that the probes of paths (and of other flows) do not fall into step.
       random_ ^= random_ << 13, random_ ^= random_ >> 7, random_ ^= random_ << 17;
       cruise_sixteenths_ = kCruiseRoundsMin * 16 + static_cast<int>(random_ % (kCruiseRoundsSpread * 16));
@@ -57,13 +90,23 @@ void ModelController::enter(Phase phase, Time now) {
   }
 }
 
+void ModelController::update_delays(const CongestionSample& s) {
+  const bool steady =
+      ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up) && !s.ack.sample_app_limited;
+  if (s.ack.largest_newly_acked) {
+    forward_.on_sample(s.ack.largest_sent_at, s.ack.largest_received_at, s.now);
+    round_.queue.add(forward_.latest() - forward_.min());
+    if (steady) forward_wander_.add(forward_.latest(), s.rtt.smoothed(), s.now);
+  }
+  if (s.ack.has_rtt && steady) rtt_wander_.add(s.ack.rtt, s.rtt.smoothed(), s.now);
+}
+
 void ModelController::update_round(const CongestionSample& s) {
   round_ended_ = false;
-  round_lost_ += s.ack.lost_bytes;
-  round_acked_ += s.ack.acked_bytes;
-  if (s.ack.has_rtt) round_min_rtt_ = std::min(round_min_rtt_, s.ack.rtt);
+  round_.lost += s.ack.lost_bytes;
+  round_.acked += s.ack.acked_bytes;
   if (s.ack.sample_interval.ns == 0) return;
-  round_app_limited_ = round_app_limited_ || s.ack.sample_app_limited;
+  round_.app_limited = round_.app_limited || s.ack.sample_app_limited;
   if (s.ack.sample_prior_delivered < round_end_delivered_) return;
   round_end_delivered_ = s.delivered;
   round_ended_ = true;
@@ -71,62 +114,93 @@ void ModelController::update_round(const CongestionSample& s) {
 
 void ModelController::update_bandwidth(const CongestionSample& s) {
   if (s.ack.sample_interval.ns == 0) return;
+  BitRate rate = s.ack.delivery_rate;
+  const Duration span = rate_span(s.rtt);
+  if (s.ack.largest_newly_acked && span > s.rtt.min()) {
+    const BitRate over_span = long_rate_.add(s.ack.largest_received_at, s.delivered, span);
+    if (phase_ != Phase::startup && over_span.bps > 0) rate = std::min(rate, over_span);
+  } else if (span <= s.rtt.min()) {
+    long_rate_.clear();
+  }
   // A sample over much less than the minimum RTT is an artefact of ack compression. (A cross-ack may take half of it.)
   if (s.ack.sample_interval < s.rtt.min() / 2) return;
-  if (s.ack.sample_app_limited && s.ack.delivery_rate < bandwidth_) return;
-  round_max_rate_ = std::max(round_max_rate_, s.ack.delivery_rate);
-  max_rate_.update(s.ack.delivery_rate, round_);
-  bandwidth_ = max_rate_.value(round_);
+  if (s.ack.sample_app_limited && rate < bandwidth_) return;
+  round_.max_rate = std::max(round_.max_rate, rate);
+  max_rate_.update(rate, round_count_);
+  bandwidth_ = max_rate_.value(round_count_);
 }
 
 void ModelController::check_startup_done(const CongestionSample& s) {
-  if (!round_ended_ || round_app_limited_) return;
-  const bool loss_storm = round_lost_ > 0.2 * static_cast<double>(round_lost_ + round_acked_) &&
-                          round_lost_ >= 8u * datagram_;
+  if (!round_ended_) return;
+  const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
+  const bool queue_built = queue > s.rtt.min() / 4 + Duration::millis(4) + forward_wander_.value();
+  // Not enough to send says nothing about the path, unless a queue grows all the same.
+  if (round_.app_limited && !queue_built) return;
+  const bool loss_storm = round_.loss() > 0.2 && round_.lost >= 8u * datagram_;
   if (bandwidth_ >= full_bandwidth_ * 1.25 && !loss_storm) {
     full_bandwidth_ = bandwidth_;
     full_bandwidth_rounds_ = 0;
     return;
   }
-  // A plateau, and the queue shows it too: two rounds are enough then.
-  const bool queue_built = round_min_rtt_ > s.rtt.min() * 1.25 + Duration::millis(5);
-  full_bandwidth_rounds_ += queue_built || loss_storm ? 2 : 1;
+  // A plateau, and the queue shows it too: one round is enough then.
+  full_bandwidth_rounds_ += queue_built ? 3 : loss_storm ? 2 : 1;
   if (full_bandwidth_rounds_ >= 3) enter(Phase::drain, s.now);
 }
 
+// After a drain the queue should be gone. What is left is somebody else's, if our drain was deep enough to tell.
+void ModelController::look_for_company(const CongestionSample& s) {
+  if (!round_.queue.any()) return;
+  const Duration noise = forward_wander_.value();
+  const bool stands = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + noise;
+  if (emptied_) company_ = stands;
+  suspects_company_ = stands && !company_;
+}
+
 void ModelController::on_round_end(const CongestionSample& s) {
-  const double total = static_cast<double>(round_lost_ + round_acked_);
-  const double loss = total > 0 ? static_cast<double>(round_lost_) / total : 0;
-  const bool delay_rose = round_min_rtt_ < Duration::infinite() && round_min_rtt_ > s.rtt.min() * 1.5 + Duration::millis(10);
-  if (phase_ == Phase::cruise) cruise_loss_ += (loss - cruise_loss_) / 8;
-  // Much loss together with a queue: the rate has fallen and the filter still remembers the old one.
-  if (phase_ != Phase::startup && loss > kLossIsCongestion && delay_rose && round_lost_ >= 3u * datagram_) {
-    max_rate_.scale(0.85);
-    bandwidth_ = max_rate_.value(round_);
+  const Duration noise = forward_wander_.value();
+  const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
+  const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
+  const double loss = round_.loss();
+  if (phase_ == Phase::cruise) {
+    if (cruise_rounds_ == 0) look_for_company(s);
+    ++cruise_rounds_;
+    cruise_loss_ += (loss - cruise_loss_) / 8;
+    pacing_gain_ = queue_stands && !company_ ? kTrimGain : kCruiseGain;
   }
-  // A queue that does not go away while far less is delivered than the model says: the path has become slower. The filter
-  // would remember the old rate for ten of the (now long) rounds.
-  const bool far_below = delay_rose && !round_app_limited_ && round_max_rate_ < bandwidth_ * kFarBelow && phase_ != Phase::startup;
+  // More loss than the radio's own together with a queue: the buffer is full, and the filter still remembers a better
+  // time.
+  const bool full =
+      queue > std::max(s.rtt.min() / 3, Duration::millis(6)) + noise && loss > cruise_loss_ + kLossWithQueue;
+  if (phase_ != Phase::startup && full && round_.lost >= 3u * datagram_) {
+    max_rate_.scale(1 - (1 - kLossCut) / share_);
+    bandwidth_ = max_rate_.value(round_count_);
+  }
+  // A queue that does not go away while far less is delivered than the model says: the path has become slower. The
+  // filter would remember the old rate for ten of the (now long) rounds.
+  const bool far_below =
+      queue_stands && !round_.app_limited && round_.max_rate < bandwidth_ * kFarBelow && phase_ != Phase::startup;
   slow_rounds_ = far_below ? slow_rounds_ + 1 : 0;
   if (slow_rounds_ >= 2) {
-    max_rate_.restart(round_max_rate_, round_);
-    bandwidth_ = round_max_rate_;
+    max_rate_.restart(round_.max_rate, round_count_);
+    bandwidth_ = round_.max_rate;
     slow_rounds_ = 0;
     deep_drain_ = true;
     enter(Phase::probe_down, s.now);
   }
-  round_max_rate_ = BitRate{};
-  if (!round_app_limited_) ++round_;
-  round_lost_ = round_acked_ = 0;
-  round_app_limited_ = false;
-  round_min_rtt_ = Duration::infinite();
+  if (!round_.app_limited) ++round_count_;
+  round_ = Round{};
+}
+
+void ModelController::leave_probe(const CongestionSample& s) {
+  deep_drain_ = s.now - last_deep_drain_ >= (suspects_company_ || company_ ? kDeepDrainSoon : kDeepDrainEvery);
+  if (deep_drain_) last_deep_drain_ = s.now;
+  enter(Phase::probe_down, s.now);
 }
 
 void ModelController::advance_cycle(const CongestionSample& s) {
   const Duration in_phase = s.now - phase_began_;
   const Duration rtt = s.rtt.min();
   const auto in_flight = static_cast<double>(s.bytes_in_flight);
-  const double round_total = static_cast<double>(round_lost_ + round_acked_);
   switch (phase_) {
     case Phase::startup:
       check_startup_done(s);
@@ -138,47 +212,62 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       if (in_phase >= std::max(kCruiseMin, rtt * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
       break;
     case Phase::probe_up: {
-      const bool filled = in_flight >= bdp(s.rtt, kProbeUpGain);
-      const bool too_much_loss = round_total > 16.0 * datagram_ &&
-                                 static_cast<double>(round_lost_) > (cruise_loss_ + kProbeLossExcess) * round_total;
-      const bool starved = s.ack.sample_app_limited;
-      if ((in_phase >= rtt && filled) || too_much_loss || in_phase > rtt * 2 + Duration::millis(20) || starved) {
-        deep_drain_ = s.now - last_deep_drain_ >= kDeepDrainEvery;
-        if (deep_drain_) last_deep_drain_ = s.now;
-        enter(Phase::probe_down, s.now);
+      // Long enough for the rate over its span to see it.
+      const Duration length = std::max(rtt, rate_span(s.rtt));
+      const bool too_much_loss =
+          round_.lost + round_.acked > 16u * datagram_ && round_.loss() > cruise_loss_ + kProbeLossExcess;
+      const bool filled = in_flight >= bdp(s.rtt, probe_gain());
+      if (in_phase >= length && bandwidth_ > probe_began_at_ * kProbePaid && !too_much_loss) {
+        // There was more: double again from here, as at the start, until a round brings nothing.
+        full_bandwidth_ = bandwidth_;
+        full_bandwidth_rounds_ = 2;
+        enter(Phase::startup, s.now);
+      } else if ((in_phase >= length && filled) || too_much_loss || in_phase > length * 2 + Duration::millis(20) ||
+                 s.ack.sample_app_limited) {
+        leave_probe(s);
       }
       break;
     }
     case Phase::probe_down: {
-      const double target = bdp(s.rtt, deep_drain_ ? 0.6 : 0.95) + (deep_drain_ ? 0 : 2.0 * datagram_);
-      if (in_flight <= target || in_phase > rtt * 3 + Duration::millis(20)) enter(Phase::cruise, s.now);
+      const double target = deep_drain_ ? bdp(s.rtt, 0.6) : bdp(s.rtt, 0.95) + 2.0 * datagram_;
+      if (in_flight <= target || in_phase > rtt * 3 + Duration::millis(20)) {
+        emptied_ = deep_drain_ && in_flight <= target;
+        enter(Phase::cruise, s.now);
+      }
       break;
     }
   }
 }
 
-void ModelController::set_outputs(const RttEstimator& rtt) {
+void ModelController::set_outputs(const CongestionSample& s) {
+  const RttEstimator& rtt = s.rtt;
   if (bandwidth_.bps <= 0) {
-    if (rtt.has_sample()) pacing_ = BitRate::from_bytes_over(static_cast<double>(window_), rtt.smoothed()) * kStartupGain;
+    if (rtt.has_sample())
+      pacing_ = BitRate::from_bytes_over(static_cast<double>(window_), rtt.smoothed()) * kStartupGain;
     return;
   }
   const double floor_rate = static_cast<double>(kMinDatagrams * datagram_);
   pacing_ = std::max(bandwidth_ * pacing_gain_, BitRate::from_bytes_over(floor_rate, rtt.smoothed()));
   const bool starting = phase_ == Phase::startup;
-  const double gain = starting ? kStartupWindowGain : phase_ == Phase::probe_up ? kProbeUpGain * 1.1 : kWindowGain;
-  // Jitter keeps datagrams in flight that no queue holds: allow for it, within reason.
-  const Duration jitter = std::min(rtt.variance() * 2, std::max(rtt.min() / 2, Duration::millis(10)));
-  const double window = bdp(rtt, gain) + bandwidth_.bytes_in(kAckAggregation + jitter) + 3.0 * datagram_;
-  const auto target = static_cast<uint64_t>(window);
-  window_ = std::max(starting ? std::max(target, kInitialDatagrams * datagram_) : target, kMinDatagrams * uint64_t{datagram_});
+  // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
+  const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
+  Duration allowed = allowed_queue(rtt);
+  if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
+  const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
+                                 : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
+  const auto target = static_cast<uint64_t>(window + 3.0 * datagram_);
+  window_ = std::max(starting ? std::max(target, kInitialDatagrams * datagram_) : target,
+                     kMinDatagrams * uint64_t{datagram_});
 }
 
 void ModelController::on_sample(const CongestionSample& s) {
+  share_ = static_cast<double>(s.coupling.group_size());
+  update_delays(s);
   update_round(s);
   update_bandwidth(s);
   advance_cycle(s);
   if (round_ended_) on_round_end(s);
-  set_outputs(s.rtt);
+  set_outputs(s);
 }
 
 void ModelController::on_sent(Time, uint64_t, uint16_t) {}
@@ -190,6 +279,14 @@ void ModelController::on_path_revived(Time now) {
   full_bandwidth_ = BitRate{};
   full_bandwidth_rounds_ = 0;
   enter(Phase::startup, now);
+}
+
+void ModelController::take_over(const Controller& previous) {
+  if (previous.capacity().bps <= 0) return;
+  bandwidth_ = previous.capacity();
+  max_rate_.restart(bandwidth_, round_count_);
+  window_ = previous.congestion_window();
+  pacing_ = previous.pacing_rate();
 }
 
 }  // namespace hawser

@@ -1,10 +1,12 @@
-// The default controller, `auto`: it models the path (delivery rate and minimum RTT, as BBR does) instead of reacting to
-// each loss, keeps the standing queue out of the network, and believes in congestion only when delay or probing says so.
+// The default controller, `auto`: it models the path (delivery rate and minimum RTT, as BBR does) instead of reacting
+// to each loss, keeps the standing queue out of the network, and believes in congestion only when delay or probing says
+// so. Coupled: where several paths of the session share a bottleneck, each pushes only its part.
 #pragma once
 
 #include <array>
 
 #include "common/congestion/controller.h"
+#include "common/congestion/path_signals.h"
 
 namespace hawser {
 
@@ -49,21 +51,40 @@ class ModelController final : public Controller {
   void on_sample(const CongestionSample& s) override;
   void on_sent(Time now, uint64_t bytes_in_flight, uint16_t size) override;
   void on_path_revived(Time now) override;
+  void take_over(const Controller& previous) override;
   uint64_t congestion_window() const override { return window_; }
   BitRate pacing_rate() const override { return pacing_; }
   BitRate capacity() const override { return bandwidth_; }
+  bool still_searching() const override { return phase_ == Phase::startup; }
   wire::CongestionKind kind() const override { return wire::CongestionKind::automatic; }
 
  private:
   enum class Phase : uint8_t { startup, drain, cruise, probe_up, probe_down };
+  // What one round trip brought.
+  struct Round {
+    bool app_limited = false;
+    uint64_t lost = 0, acked = 0;  // bytes
+    DelayRange queue;              // forward delay above its floor
+    BitRate max_rate;
+
+    double loss() const { return lost + acked ? static_cast<double>(lost) / static_cast<double>(lost + acked) : 0; }
+  };
   void enter(Phase phase, Time now);
+  void update_delays(const CongestionSample& s);
   void update_round(const CongestionSample& s);
   void update_bandwidth(const CongestionSample& s);
   void check_startup_done(const CongestionSample& s);
   void advance_cycle(const CongestionSample& s);
+  void leave_probe(const CongestionSample& s);
+  void look_for_company(const CongestionSample& s);
   void on_round_end(const CongestionSample& s);
-  void set_outputs(const RttEstimator& rtt);
+  void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
+  Duration rate_span(const RttEstimator& rtt) const;
+  Duration allowed_queue(const RttEstimator& rtt) const;
+  double probe_gain() const { return 1 + kProbe / share_; }
+
+  static constexpr double kProbe = 0.25;
 
   const uint16_t datagram_;
   uint64_t random_;
@@ -74,22 +95,29 @@ class ModelController final : public Controller {
   BitRate bandwidth_;
   uint64_t window_;
   BitRate pacing_;
+  double share_ = 1;  // live paths in this bottleneck, ours included
 
-  uint64_t round_ = 0;              // rounds that were not application-limited advance the filter
+  OneWayDelay forward_;  // ours, so that a change of controller begins afresh
+  Wander forward_wander_, rtt_wander_;
+  LongRate long_rate_;
+
+  uint64_t round_count_ = 0;  // rounds that were not application-limited advance the filter
   uint64_t round_end_delivered_ = 0;
   bool round_ended_ = false;
-  bool round_app_limited_ = false;
-  uint64_t round_lost_ = 0, round_acked_ = 0;
-  Duration round_min_rtt_ = Duration::infinite();
-  BitRate round_max_rate_;
-  int slow_rounds_ = 0;             // consecutive rounds of a queue and a rate far below the model
+  Round round_;
+  int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
 
-  BitRate full_bandwidth_;          // startup: the plateau's height
+  BitRate full_bandwidth_;  // startup: the plateau's height
   int full_bandwidth_rounds_ = 0;
-  int cruise_sixteenths_ = 0;        // length of this cruise, in sixteenths of a round
-  Time last_deep_drain_;
+  int cruise_sixteenths_ = 0;  // length of this cruise, in sixteenths of a round
+  int cruise_rounds_ = 0;      // since the last probe
+  BitRate probe_began_at_;     // the model's rate when the probe began
   bool deep_drain_ = false;
-  double cruise_loss_ = 0;          // moving average of the loss ratio outside probing
+  bool emptied_ = false;  // the last drain was a deep one
+  Time last_deep_drain_;
+  bool suspects_company_ = false;  // a queue stood although we had drained ours
+  bool company_ = false;           // and even a deep drain did not clear it: somebody else fills the buffer
+  double cruise_loss_ = 0;         // moving average of the loss ratio outside probing
 };
 
 }  // namespace hawser

@@ -1,4 +1,5 @@
-// Spreads a path's datagrams in time. After idling, at most one burst of about a millisecond (or two datagrams) is owed.
+// Spreads a path's datagrams in time. After idling, at most one burst of about a millisecond (or two datagrams) is
+// owed.
 #pragma once
 
 #include <algorithm>

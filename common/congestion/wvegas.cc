@@ -50,8 +50,9 @@ void WvegasController::on_round(const CongestionSample& s) {
   } else if (diff < alpha_ && window_limited()) {
     set_window(window() + datagram());
   }
-  // A queue of twice the least one seen is drained, so that the base round trip stays the truth. The least one counts as no
-  // less than what the allowance itself queues: else the window would be halved in its own equilibrium, as published it is.
+  // A queue of twice the least one seen is drained, so that the base round trip stays the truth. The least one counts
+  // as no less than what the allowance itself queues: else the window would be halved in its own equilibrium, as
+  // published it is.
   const Duration queue = rtt - base_rtt_;
   const Duration allowed = Duration::from_seconds(alpha_ * rtt.to_seconds() / (window() / datagram()));
   least_queue_ = std::min(least_queue_, queue);

@@ -1,5 +1,5 @@
-// Path MTU of one path, found by probing (DPLPMTUD, RFC 8899): it starts at what every path carries and searches upwards
-// with padded probes. A lost probe is no sign of congestion.
+// Path MTU of one path, found by probing (DPLPMTUD, RFC 8899): it starts at what every path carries and searches
+// upwards with padded probes. A lost probe is no sign of congestion.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// One path: its state machine (changed in one function), addresses, packet numbers, acks, RTT, controller, and its timers.
+// One path: its state machine (changed in one function), addresses, packet numbers, acks, RTT, controller, and its
+// timers.
 #pragma once
 
 #include <array>
@@ -28,7 +29,7 @@ struct Challenge {
   bool outstanding = false;
   ChallengeData data{};
   Time sent_at;
-  Time next_at = Time::infinite();   // when to send it (again)
+  Time next_at = Time::infinite();  // when to send it (again)
   Duration back_off = kValidationRetryFirst;
 };
 
@@ -42,7 +43,8 @@ struct PathAddress {
 };
 
 struct Path {
-  Path(PathId path_id, const UdpTuple& tuple, uint16_t max_datagram, wire::CongestionKind congestion, uint64_t seed, Time now);
+  Path(PathId path_id, const UdpTuple& tuple, uint16_t max_datagram, wire::CongestionKind congestion, uint64_t seed,
+       Time now);
 
   // What the client's platform said of the link.
   PathId id;
@@ -53,21 +55,21 @@ struct Path {
 
   PathAddress address;
   std::optional<PathAddress> previous_address;  // while an address move is provisional
-  Challenge challenge;                           // to `address`
-  Challenge previous_challenge;                  // to `previous_address`
-  std::optional<ChallengeData> response_due;     // the peer's challenge, to be answered where it came from
+  Challenge challenge;                          // to `address`
+  Challenge previous_challenge;                 // to `previous_address`
+  std::optional<ChallengeData> response_due;    // the peer's challenge, to be answered where it came from
   UdpTuple response_to;
-  SocketAddress observed;                        // our address as the peer sees it
-  bool blocked = false;                          // the socket takes no more at present
-  bool ever_validated = false;                   // it answered at least once
-  bool closed_told = false;                      // the session's CLOSE went out here
+  SocketAddress observed;       // our address as the peer sees it
+  bool blocked = false;         // the socket takes no more at present
+  bool ever_validated = false;  // it answered at least once
+  bool closed_told = false;     // the session's CLOSE went out here
 
   PathMachine machine;
   wire::PathPriority priority = wire::PathPriority::automatic;
   wire::PathIntent peer_intent = wire::PathIntent::active;  // server: the client's word
   BitRate rate_cap;
-  uint64_t status_sequence = 0;                  // newest PATH_STATUS sent (client) or applied (server)
-  bool status_acked = true;                      // client
+  uint64_t status_sequence = 0;  // newest PATH_STATUS sent (client) or applied (server)
+  bool status_acked = true;      // client
   Time status_resend_at;
 
   AckTracker acks;
@@ -78,21 +80,22 @@ struct Path {
   Pacer pacer;
   PathMtu mtu;
 
-  Time last_received;        // any authentic datagram of this path
-  Time last_progress;        // an ack for something sent here, by whichever way
-  Time last_own_ack;         // an ack that travelled here
+  Time last_received;  // any authentic datagram of this path
+  Time last_progress;  // an ack for something sent here, by whichever way
+  Time last_own_ack;   // an ack that travelled here
   Time last_sent;
   Time probe_at = Time::infinite();  // next liveness probe
   Duration probe_back_off = kProbeLostFirst;
   bool ping_due = false;
-  Time asked_at;             // when a ping was last wanted, whether or not it could be sent
+  Time asked_at;  // when a ping was last wanted, whether or not it could be sent
   int probes_unanswered = 0;
-  Time cross_ack_at;         // when its ack state last travelled on another path
+  Time cross_ack_at;  // when its ack state last travelled on another path
 
   uint64_t received_bytes = 0, sent_bytes = 0, received_packets = 0;
   uint64_t reinjected_packets = 0;
   RateMeter receive_rate, send_rate;
   LossMeter loss;
+  BusyMeter busy;
 
   bool carries_data() const { return machine.state() == PathState::active; }
   // May be written to at all: the socket is there and takes bytes.
@@ -100,10 +103,17 @@ struct Path {
   uint64_t window_room() const;
   bool has_room(Time now) const { return writable() && window_room() >= mtu.datagram() && pacer.may_send(now); }
   // Small urgent packets may overdraw the window by a few datagrams and the pacer altogether.
-  bool has_urgent_room() const { return writable() && sent.bytes_in_flight() < controller->congestion_window() + 4u * mtu.datagram(); }
+  bool has_urgent_room() const {
+    return writable() && sent.bytes_in_flight() < controller->congestion_window() + 4u * mtu.datagram();
+  }
   // In flight above one bandwidth-delay product, as time at the path's capacity.
   Duration queued() const;
   BitRate pacing_rate() const;
+  // Full over about a round trip, not for the moment only.
+  bool is_full(Time now) const { return busy.is_full(known_capacity(), busy_span(), now); }
+  void note_busy(size_t bytes, Time now) { busy.on_sent(bytes, known_capacity(), busy_span(), now); }
+  BitRate known_capacity() const { return controller->still_searching() ? BitRate{} : controller->capacity(); }
+  Duration busy_span() const { return std::max(rtt.smoothed(), Duration::millis(30)); }
 };
 
 }  // namespace hawser

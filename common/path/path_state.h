@@ -13,12 +13,12 @@ enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, close
 const char* name(PathReason reason);
 
 enum class PathInput : uint8_t {
-  validated,        // the peer answered our challenge (or the handshake did so)
-  progress,         // an authentic datagram or an ack came that only a working path can cause
-  no_progress,      // data unanswered for the suspect timeout
-  probes_failed,    // probe timeouts after that
-  link_down,        // the operating system says so
-  wants_standby,    // by priority it should carry nothing at present
+  validated,      // the peer answered our challenge (or the handshake did so)
+  progress,       // an authentic datagram or an ack came that only a working path can cause
+  no_progress,    // data unanswered for the suspect timeout
+  probes_failed,  // probe timeouts after that
+  link_down,      // the operating system says so
+  wants_standby,  // by priority it should carry nothing at present
   wants_active,
   paused,
   resumed,

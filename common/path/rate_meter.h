@@ -1,6 +1,8 @@
 // Rates and loss of the last seconds, for status and for the scheduler's judgement.
 #pragma once
 
+#include <cmath>
+
 #include "common/types.h"
 
 namespace hawser {
@@ -30,6 +32,31 @@ class RateMeter {
   Time began_;
   uint64_t bytes_ = 0;
   BitRate last_;
+};
+
+// Whether a path is full over about a round trip: a burst that fills it for a moment does not count.
+class BusyMeter {
+ public:
+  // `span`: over how long; `capacity`: zero while it is not known, and then the path is not full.
+  void on_sent(size_t bytes, BitRate capacity, Duration span, Time now) {
+    rate_.bps = rate(span, now).bps + static_cast<double>(bytes) * 8 / span.to_seconds();
+    last_ = now;
+    const double share = capacity.bps > 0 ? rate_.bps / capacity.bps : 0;
+    full_ = share > (full_ ? kStaysFull : kFull);
+  }
+  bool is_full(BitRate capacity, Duration span, Time now) const {
+    return full_ && rate(span, now).bps > capacity.bps * kStaysFull;
+  }
+
+ private:
+  static constexpr double kFull = 0.85, kStaysFull = 0.6;
+  BitRate rate(Duration span, Time now) const {
+    return {rate_.bps * std::exp(-(now - last_).to_seconds() / span.to_seconds())};
+  }
+
+  BitRate rate_;
+  Time last_;
+  bool full_ = false;
 };
 
 // Share of packets lost, an average over about the last few hundred packets.

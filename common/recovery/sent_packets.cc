@@ -47,6 +47,7 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
     // A new flight: the sample must not span the idle time before it.
     first_sent_at_ = now;
     delivered_at_ = now;
+    delivered_peer_at_ = Time{};
   }
   ++ring_size_;
   SentPacket& p = at(base_ + ring_size_ - 1);
@@ -58,6 +59,7 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
   p.settled = !ack_eliciting;
   p.delivered = delivered_;
   p.delivered_at = delivered_at_;
+  p.delivered_peer_at = delivered_peer_at_;
   p.first_sent_at = first_sent_at_;
   p.lost_bytes = lost_bytes_;
   if (ack_eliciting) {
@@ -94,8 +96,9 @@ void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
 
 void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
   std::erase_if(lost_, [&](LostPacket& p) {
-    const bool arrived = std::any_of(ack.ranges.begin(), ack.ranges.begin() + static_cast<ptrdiff_t>(ack.range_count),
-                                     [&](const wire::AckRange& a) { return a.first.value <= p.pn && p.pn <= a.last.value; });
+    const bool arrived =
+        std::any_of(ack.ranges.begin(), ack.ranges.begin() + static_cast<ptrdiff_t>(ack.range_count),
+                    [&](const wire::AckRange& a) { return a.first.value <= p.pn && p.pn <= a.last.value; });
     if (!arrived) return false;
     for (size_t i = 0; i < p.segment_count; ++i) mark_delivered(*p.segments[i], p.piece);
     // Declared lost, yet it arrived: the window for reordering was too small.
@@ -107,6 +110,27 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
     lost_packets_ -= std::min<uint64_t>(lost_packets_, 1);
     return true;
   });
+}
+
+// Rate sample: the slower of how fast it was sent and how fast it arrived. The peer's clock says the latter best: acks
+// may wait in the other direction's queue, or take another path. A peer that lies about it speeds up its own traffic
+// only.
+void SentPackets::take_rate(const wire::AckFrame& ack, const SentPacket& newest, AckResult& r, Time now) {
+  const uint64_t largest = ack.ranges[0].last.value;
+  delivered_peer_at_ = largest > largest_reported_ ? ack.largest_received_at : Time{};
+  largest_reported_ = std::max(largest_reported_, largest);
+  const Duration send_elapsed = newest.sent_at - newest.first_sent_at;
+  const bool by_peer = delivered_peer_at_.is_set() && newest.delivered_peer_at.is_set();
+  const Duration ack_elapsed = by_peer ? delivered_peer_at_ - newest.delivered_peer_at : now - newest.delivered_at;
+  const Duration interval = std::max(send_elapsed, ack_elapsed);
+  first_sent_at_ = newest.sent_at;
+  if (interval.ns > 0) {
+    r.sample_interval = interval;
+    r.sample_delivered = delivered_ - newest.delivered;
+    r.delivery_rate = BitRate::from_bytes_over(static_cast<double>(r.sample_delivered), interval);
+    r.sample_app_limited = newest.app_limited;
+    r.sample_prior_delivered = newest.delivered;
+  }
 }
 
 AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstimator& rtt, OneWayDelay& owd, Time now,
@@ -136,6 +160,7 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
         newest.sent_at = p.sent_at;
         newest.delivered = p.delivered;
         newest.delivered_at = p.delivered_at;
+        newest.delivered_peer_at = p.delivered_peer_at;
         newest.first_sent_at = p.first_sent_at;
         newest.lost_bytes = p.lost_bytes;
         newest.app_limited = p.app_limited;
@@ -167,18 +192,7 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
   largest_acked_ = std::max(largest_acked_, newest_pn);
   any_acked_ = true;
 
-  // Rate sample: the slower of how fast it was sent and how fast it was acknowledged.
-  const Duration send_elapsed = newest.sent_at - newest.first_sent_at;
-  const Duration ack_elapsed = now - newest.delivered_at;
-  const Duration interval = std::max(send_elapsed, ack_elapsed);
-  first_sent_at_ = newest.sent_at;
-  if (interval.ns > 0) {
-    r.sample_interval = interval;
-    r.sample_delivered = delivered_ - newest.delivered;
-    r.delivery_rate = BitRate::from_bytes_over(static_cast<double>(r.sample_delivered), interval);
-    r.sample_app_limited = newest.app_limited;
-    r.sample_prior_delivered = newest.delivered;
-  }
+  take_rate(ack, newest, r, now);
   detect_losses(rtt, now, r, lost);
   r.sample_lost = lost_bytes_ > newest.lost_bytes ? lost_bytes_ - newest.lost_bytes : 0;
   trim(now, rtt);

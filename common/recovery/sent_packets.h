@@ -15,45 +15,46 @@ namespace hawser {
 
 struct SentPacket {
   Time sent_at;
-  uint16_t size = 0;           // UDP payload, bytes
+  uint16_t size = 0;  // UDP payload, bytes
   bool ack_eliciting = false;
-  bool settled = false;        // acknowledged, or declared lost, or not awaiting an ack
-  bool mtu_probe = false;      // its loss is no sign of congestion
-  bool app_limited = false;    // sent while there was not enough to send
-  uint8_t piece = 0;           // 0: whole packets; 1, 2: the first or second piece of its only segment
+  bool settled = false;      // acknowledged, or declared lost, or not awaiting an ack
+  bool mtu_probe = false;    // its loss is no sign of congestion
+  bool app_limited = false;  // sent while there was not enough to send
+  uint8_t piece = 0;         // 0: whole packets; 1, 2: the first or second piece of its only segment
   uint8_t segment_count = 0;
   std::array<SegmentRef, kFramesPerDatagram> segments;
   // State of the path when it was sent, for the rate sample.
   uint64_t delivered = 0;
   Time delivered_at, first_sent_at;
+  Time delivered_peer_at;  // by the peer's clock; Time{}: not known
   uint64_t lost_bytes = 0;
 };
 
 // What one ack frame changed.
 struct AckResult {
-  bool valid = false;              // false: it acknowledges what was never sent; the frame is ignored
-  bool own_path = true;            // came on the path itself: RTT samples are good
-  uint64_t acked_bytes = 0;        // newly acknowledged, ack-eliciting
-  uint64_t lost_bytes = 0;         // newly declared lost, without MTU probes
+  bool valid = false;        // false: it acknowledges what was never sent; the frame is ignored
+  bool own_path = true;      // came on the path itself: RTT samples are good
+  uint64_t acked_bytes = 0;  // newly acknowledged, ack-eliciting
+  uint64_t lost_bytes = 0;   // newly declared lost, without MTU probes
   uint64_t lost_packets = 0;
   uint64_t acked_packets = 0;
-  uint64_t spurious_bytes = 0;     // declared lost, and arrived after all; among acked_bytes
-  Time newest_lost_sent_at;        // when the newest of the lost and of the acknowledged was sent; Time{}: none
+  uint64_t spurious_bytes = 0;  // declared lost, and arrived after all; among acked_bytes
+  Time newest_lost_sent_at;     // when the newest of the lost and of the acknowledged was sent; Time{}: none
   Time newest_acked_sent_at;
-  bool spurious_loss = false;      // something declared lost arrived after all
+  bool spurious_loss = false;  // something declared lost arrived after all
   uint64_t newly_ce = 0;
   bool has_rtt = false;
   Duration rtt, ack_delay;
   bool largest_newly_acked = false;
   Time largest_sent_at, largest_received_at;
-  uint16_t mtu_probe_acked = 0;    // size of the largest MTU probe acknowledged, 0 if none
+  uint16_t mtu_probe_acked = 0;  // size of the largest MTU probe acknowledged, 0 if none
   // Delivery-rate sample of the newest acknowledged packet; zero interval means none.
   BitRate delivery_rate;
   Duration sample_interval;
   bool sample_app_limited = false;
   uint64_t sample_prior_delivered = 0;
-  uint64_t sample_lost = 0;        // bytes declared lost between sending that packet and now
-  uint64_t sample_delivered = 0;   // bytes delivered in the same span
+  uint64_t sample_lost = 0;       // bytes declared lost between sending that packet and now
+  uint64_t sample_delivered = 0;  // bytes delivered in the same span
 };
 
 class SentPackets {
@@ -67,12 +68,14 @@ class SentPackets {
   SentPacket& on_sent(Time now, uint16_t size, bool ack_eliciting, bool app_limited);
 
   // Applies an ack that came on this path (own_path) or on another. Lost segments are appended to `lost`.
-  AckResult on_ack(const wire::AckFrame& ack, bool own_path, RttEstimator& rtt, OneWayDelay& owd, Time now, LostSegments& lost);
+  AckResult on_ack(const wire::AckFrame& ack, bool own_path, RttEstimator& rtt, OneWayDelay& owd, Time now,
+                   LostSegments& lost);
   // Declares lost what has timed out by now (RACK's timer).
   AckResult on_loss_timer(const RttEstimator& rtt, Time now, LostSegments& lost);
   // Takes every unsettled segment out for reinjection without declaring it lost (the path became suspect).
   void collect_unacked(LostSegments& out) const;
-  // Forgets what is in flight (path lost or moved): nothing of it counts as in flight any more; late acks still settle it.
+  // Forgets what is in flight (path lost or moved): nothing of it counts as in flight any more; late acks still settle
+  // it.
   void abandon_in_flight();
 
   Time loss_time() const { return loss_time_; }
@@ -94,6 +97,7 @@ class SentPackets {
   // When `pn` was sent, also shortly after it was settled; Time{} when that is no longer known.
   Time sent_time(uint64_t pn) const;
   void take_rtt(const wire::AckFrame& ack, AckResult& r, RttEstimator& rtt, Time now);
+  void take_rate(const wire::AckFrame& ack, const SentPacket& newest, AckResult& r, Time now);
   void grow();
   void trim_front();
   // A datagram declared lost is remembered for a while: a late ack proves the loss spurious.
@@ -129,8 +133,8 @@ class SentPackets {
   Time rack_sent_at_;
   Duration rack_rtt_;
   uint64_t largest_acked_ = 0;
-  uint64_t next_rtt_pn_ = 0;      // RTT samples come from numbers not below it: one sample a datagram
-  uint64_t history_begin_ = 0;    // the ring still knows the sending times from here on
+  uint64_t next_rtt_pn_ = 0;    // RTT samples come from numbers not below it: one sample a datagram
+  uint64_t history_begin_ = 0;  // the ring still knows the sending times from here on
   bool any_acked_ = false;
   bool reordering_seen_ = false;
   int reorder_mult_ = 1;
@@ -139,6 +143,8 @@ class SentPackets {
   // Delivery rate.
   uint64_t delivered_ = 0;
   Time delivered_at_, first_sent_at_;
+  uint64_t largest_reported_ = 0;  // the largest number of any ack
+  Time delivered_peer_at_;         // when the newest delivered datagram came, by the peer's clock; Time{}: not known
   uint64_t lost_bytes_ = 0;
   uint64_t lost_packets_ = 0;
   uint64_t last_ce_ = 0;

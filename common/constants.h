@@ -67,7 +67,8 @@ inline constexpr size_t kFlowQueues = 1024;
 inline constexpr size_t kIngressBytes = 4u << 20;           // per session
 inline constexpr Duration kCoDelInterval = Duration::millis(100);
 inline constexpr Duration kCoDelTargetSparse = Duration::millis(5);
-inline constexpr Duration kCoDelTargetMax = Duration::millis(25);
+inline constexpr Duration kCoDelTargetMax = Duration::millis(60);
+inline constexpr double kLossyPath = 0.002;                 // above it repairs are a part of the delay that inner flows see
 inline constexpr double kCoDelTargetOfRtt = 0.43;
 inline constexpr size_t kQuantum = 1514;
 

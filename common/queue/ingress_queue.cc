@@ -10,11 +10,11 @@ namespace {
 constexpr uint32_t kSlowFlowBytesPerSecond = 32'000;  // 256 kbit/s: a call, a game; above it a flow is a download
 constexpr uint8_t kUdp = 17;
 
-Time control_law(Time t, uint32_t count) {
-  return t + Duration{static_cast<int64_t>(static_cast<double>(kCoDelInterval.ns) / std::sqrt(static_cast<double>(count)))};
-}
-
 }  // namespace
+
+Time IngressQueue::control_law(Time t, uint32_t count) const {
+  return t + Duration{static_cast<int64_t>(static_cast<double>(interval_.ns) / std::sqrt(static_cast<double>(count)))};
+}
 
 void IngressQueue::push_back(FlowList& list, uint32_t flow, bool is_new) {
   Flow& f = flows_[flow - 1];
@@ -96,6 +96,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   n.packet_class = classify(f, headers, size, now);
   n.packet = std::move(packet);
   n.enqueued = now;
+  n.waited_before = f.waited;
   n.ecn = headers.ecn;
   n.next = 0;
   if (f.tail) {
@@ -145,14 +146,14 @@ bool IngressQueue::over_target(Flow& f, Time now) {
     f.first_above = Time{};
     return false;
   }
-  const Duration sojourn = now - nodes_[f.head - 1].enqueued - f.waited;
+  const Duration sojourn = now - nodes_[f.head - 1].enqueued - (f.waited - nodes_[f.head - 1].waited_before);
   const Duration target = f.is_new ? kCoDelTargetSparse : target_;
   if (sojourn < target || f.bytes <= kQuantum) {
     f.first_above = Time{};
     return false;
   }
   if (!f.first_above.is_set()) {
-    f.first_above = now + kCoDelInterval;
+    f.first_above = now + interval_;
     return false;
   }
   return now >= f.first_above;
@@ -175,7 +176,7 @@ bool IngressQueue::codel_says_drop(Flow& f, Time now) {
   f.dropping = true;
   // Recently dropping: resume near the rate that was found then (RFC 8289, 5.4).
   const uint32_t delta = f.count - f.last_count;
-  f.count = delta > 1 && now - f.drop_next < kCoDelInterval * 16 ? delta : 1;
+  f.count = delta > 1 && now - f.drop_next < interval_ * 16 ? delta : 1;
   f.last_count = f.count;
   f.drop_next = control_law(now, f.count);
   return true;
@@ -223,7 +224,6 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       } else {
         drops.count(DropReason::ingress_aqm);
         take_head(f);
-        f.waited = Duration{};
         continue;
       }
     }
@@ -239,22 +239,24 @@ Packet IngressQueue::pop(Time) {
   Flow& f = flows_[current_ - 1];
   Packet p = take_head(f);
   f.deficit -= static_cast<int64_t>(p.size());
-  f.waited = Duration{};
   return p;
 }
 
-void IngressQueue::skip(Time now) {
+void IngressQueue::skip(bool on_purpose, Time now) {
   Flow& f = flows_[current_ - 1];
   f.skipped_in_round = round_;
-  f.waiting_since = now;
+  if (on_purpose) f.waiting_since = now;
 }
 
 size_t IngressQueue::memory_bytes() const {
-  return bytes_ + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) + (buckets_ ? sizeof *buckets_ : 0);
+  return bytes_ + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) +
+         (buckets_ ? sizeof *buckets_ : 0);
 }
 
-void IngressQueue::set_target(Duration tunnel_rtt) {
-  target_ = std::clamp(tunnel_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
+void IngressQueue::set_target(Duration inner_rtt) {
+  target_ = std::clamp(inner_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
+  // RFC 8289, 4.2: an interval is at least the RTT, so that a sender has time to react before it is told again.
+  interval_ = std::clamp(inner_rtt + target_, kCoDelInterval, kCoDelInterval * 4);
 }
 
 }  // namespace hawser

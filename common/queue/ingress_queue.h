@@ -1,5 +1,6 @@
-// The queue in front of path choice: FQ-CoDel (RFC 8290). Here the standing queue of the whole tunnel lives, where flows
-// are kept apart and an inner sender that overfills it is told so (drop or ECN mark). Packets are ordered within a flow.
+// The queue in front of path choice: FQ-CoDel (RFC 8290). Here the standing queue of the whole tunnel lives, where
+// flows are kept apart and an inner sender that overfills it is told so (drop or ECN mark). Packets are ordered within
+// a flow.
 #pragma once
 
 #include <array>
@@ -18,7 +19,7 @@ namespace hawser {
 struct IngressHead {
   LaneId lane;
   PacketClass packet_class;
-  bool sparse = false;   // in the new-flows list, or marked urgent: it takes the lowest delay
+  bool sparse = false;  // in the new-flows list, or marked urgent: it takes the lowest delay
   uint8_t ecn = 0;
   size_t bytes = 0;
 };
@@ -32,27 +33,29 @@ class IngressQueue {
   // Takes the packet. At the bound the longest flow loses from its front (counted in `drops`).
   void enqueue(Packet packet, const PacketHeaders& headers, Time now, DropCounters& drops);
 
-  // The flow whose turn it is, after CoDel had its say; false when nothing (more) may be sent. `skip`ped flows are passed
-  // over until the next begin_round().
+  // The flow whose turn it is, after CoDel had its say; false when nothing (more) may be sent. `skip`ped flows are
+  // passed over until the next begin_round().
   bool head(IngressHead& out, Time now, DropCounters& drops);
   // Takes the packet that head() showed. Only right after head() returned true.
   Packet pop(Time now);
-  // The scheduler wants that flow to wait for a better path: look at the next flow. The wait is not held against it.
-  void skip(Time now);
+  // That flow has to wait: look at the next one. `on_purpose`: for a better path, though another has room; until the
+  // flow is looked at again the time is not held against its packets.
+  void skip(bool on_purpose, Time now);
   void begin_round();
 
   bool empty() const { return packets_ == 0; }
   size_t bytes() const { return bytes_; }
   size_t packets() const { return packets_; }
   size_t memory_bytes() const;
-  // The sojourn that is tolerated in backlogged flows: about 0.43 of the tunnel's RTT within 5 to 25 ms (DESIGN.md, 4).
-  void set_target(Duration tunnel_rtt);
-  // There is room for every lane that waits: until the next skip, sojourn times count in full.
+  // The sojourn that is tolerated in backlogged flows: about 0.43 of the RTT that an inner flow sees, within bounds. A
+  // CUBIC that is cut to 0.7 then still fills the links.
+  void set_target(Duration inner_rtt);
 
  private:
   struct Node {
     Packet packet;
     Time enqueued;
+    Duration waited_before;  // the flow's `waited` when it came
     PacketClass packet_class;
     uint8_t ecn = 0;
     uint32_t next = 0;  // index + 1 into nodes_; 0 ends a list
@@ -64,12 +67,12 @@ class IngressQueue {
     int64_t deficit = 0;
     uint16_t bucket = 0;
     LaneId lane;
-    bool listed = false;          // stands in one of the two lists
-    bool is_new = false;          // in the list of new flows
-    uint32_t next_flow = 0;       // index + 1 of the next in the list
+    bool listed = false;     // stands in one of the two lists
+    bool is_new = false;     // in the list of new flows
+    uint32_t next_flow = 0;  // index + 1 of the next in the list
     uint64_t skipped_in_round = 0;
-    Time waiting_since;           // the scheduler makes it wait on purpose
-    Duration waited;              // what of the head's sojourn was on purpose
+    Time waiting_since;  // the scheduler makes it wait on purpose
+    Duration waited;     // on purpose, since the flow began
     // CoDel (RFC 8289).
     Time first_above;
     Time drop_next;
@@ -78,7 +81,7 @@ class IngressQueue {
     // Rate of the flow, for "small and slow" UDP.
     Time rate_since;
     uint32_t rate_bytes = 0;
-    uint32_t rate_last = 0;       // bytes in the last full second
+    uint32_t rate_last = 0;  // bytes in the last full second
   };
 
   struct FlowList {
@@ -92,6 +95,7 @@ class IngressQueue {
   PacketClass classify(Flow& f, const PacketHeaders& h, size_t bytes, Time now);
   void drop_from_longest(DropCounters& drops);
   Packet take_head(Flow& f);
+  Time control_law(Time t, uint32_t count) const;
   bool codel_says_drop(Flow& f, Time now);
   bool over_target(Flow& f, Time now);
   void release_flow(uint32_t flow);
@@ -104,8 +108,9 @@ class IngressQueue {
   FlowList new_flows_, old_flows_;                              // front is the next turn
   size_t packets_ = 0, bytes_ = 0;
   uint64_t round_ = 1;
-  uint32_t current_ = 0;                                        // flow index + 1 that head() showed
+  uint32_t current_ = 0;  // flow index + 1 that head() showed
   Duration target_ = kCoDelTargetSparse;
+  Duration interval_ = kCoDelInterval;
 };
 
 }  // namespace hawser

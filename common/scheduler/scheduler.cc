@@ -20,9 +20,9 @@ int usable_tier(const SchedulerRequest& request, std::span<const PathView> paths
   if (lowest != 0) return lowest;  // backup carries only when nothing else works; secondary alone is the preferred
   const bool urgent = is_urgent(request);
   for (const PathView& p : paths) {
-    if (p.tier == 0 && (p.has_room || (urgent && p.has_urgent_room))) return 0;
+    if (p.tier == 0 && (p.has_room || !p.full || (urgent && p.has_urgent_room))) return 0;
   }
-  return 1;  // the preferred paths are full: secondary ones join (hybrid access)
+  return 1;  // the preferred paths are full, not for the moment only: secondary ones join (hybrid access)
 }
 
 FastestPaths fastest_paths(const SchedulerRequest& request, std::span<const PathView> paths) {

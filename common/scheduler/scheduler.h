@@ -27,6 +27,7 @@ struct PathView {
   double loss = 0;  // 0..1
   uint64_t bytes_in_flight = 0, window = 0;
   uint16_t datagram = 0;  // bytes of a full one
+  bool full = false;      // over about a round trip it carries what it can; no room for the moment is not enough
 };
 
 struct SchedulerRequest {
@@ -43,6 +44,8 @@ class Scheduler {
   virtual ~Scheduler() = default;
   // The index (PathView::index) of the path for the next burst; nothing means: wait, do not send this now.
   virtual std::optional<size_t> pick(const SchedulerRequest& request, std::span<const PathView> paths) = 0;
+  // The last `pick` answered "wait" although a usable path had room: that wait is no queue's, and nobody is told to slow down.
+  virtual bool waits_on_purpose() const { return false; }
   virtual wire::SchedulerKind kind() const = 0;
   // A datagram for the scheduler's choice really left on that path. `pick` may be asked without a datagram following.
   virtual void on_sent(PathId path, size_t bytes) { static_cast<void>(path), static_cast<void>(bytes); }

@@ -291,11 +291,11 @@ void Session::reinject_unacked(SessionPath& p) {
 void Session::update_estimates(Time now) {
   if (now < estimates_at_) return;
   estimates_at_ = now + Duration::millis(10);
-  Duration fastest = Duration::infinite(), slowest{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
-  bool any_owd = false;
+  Duration slowest{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
+  bool any_owd = false, lossy = false;
   for (const auto& p : paths_) {
     if (!p->carries_data() || !p->rtt.has_sample()) continue;
-    fastest = std::min(fastest, p->rtt.smoothed());
+    lossy = lossy || p->loss.ratio() > kLossyPath;
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);
     patience = std::max(patience, p->rtt.suspect_timeout());
@@ -305,7 +305,8 @@ void Session::update_estimates(Time now) {
     any_owd = true;
   }
   if (longest_rtt.ns == 0) return;
-  ingress_.set_target(fastest);
+  // What an inner flow sees: order makes it as slow as the slowest path it uses, and repairs of frequent losses add a trip.
+  ingress_.set_target(slowest + (lossy ? slowest * 1.5 : Duration{}));
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);

@@ -71,7 +71,8 @@ std::optional<Session::Choice> Session::choose(Time now) {
   IngressHead head;
   while (ingress_.head(head, now, drops_)) {
     if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};
-    ingress_.skip(now);
+    // While no path works the wait is no queue's either.
+    ingress_.skip(views_.empty() || scheduler_->waits_on_purpose(), now);
   }
   return std::nullopt;
 }
@@ -102,6 +103,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.rate = p.pacing_rate();
     v.loss = p.loss.ratio();
     v.bytes_in_flight = p.sent.bytes_in_flight();
+    v.full = p.is_full(now);
     views_.push_back(v);
   }
   if (views_.empty()) return nullptr;
@@ -348,6 +350,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   if (eliciting) {
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());
+    p.note_busy(size, now);
   }
   address->sent_bytes += size;
   p.sent_bytes += size;

@@ -133,11 +133,32 @@ TEST_CASE("a flow that is told to wait lets others pass") {
   IngressHead head;
   h.q.begin_round();
   REQUIRE(h.q.head(head, h.now, h.drops));
-  h.q.skip(h.now);
+  h.q.skip(false, h.now);
   REQUIRE(h.q.head(head, h.now, h.drops));
   const Packet p = h.q.pop(h.now);
   CHECK((p.bytes()[20] << 8 | p.bytes()[21]) == 2000);
   CHECK_FALSE(h.q.head(head, h.now, h.drops));
+}
+
+// 100 packets stand in the queue, one is taken every 10 ms, and between the takes the scheduler makes the flow wait.
+uint64_t drops_while_waiting(bool on_purpose) {
+  Harness h;
+  h.q.set_target(Duration::millis(20));
+  for (int i = 0; i < 100; ++i) h.put(1000, 1400);
+  IngressHead head;
+  for (int i = 0; i < 60; ++i) {
+    h.q.begin_round();
+    if (h.q.head(head, h.now, h.drops)) h.q.pop(h.now);
+    h.q.begin_round();
+    if (h.q.head(head, h.now, h.drops)) h.q.skip(on_purpose, h.now);
+    h.now = h.now + Duration::millis(10);
+  }
+  return h.drops[DropReason::ingress_aqm];
+}
+
+TEST_CASE("a wait on purpose is not a queue's: CoDel drops only for the other kind") {
+  CHECK(drops_while_waiting(true) == 0);
+  CHECK(drops_while_waiting(false) > 3);
 }
 
 TEST_CASE("small slow UDP and marked traffic are urgent and unordered; QUIC and floods are not") {

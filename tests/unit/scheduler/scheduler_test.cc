@@ -37,10 +37,25 @@ TEST_CASE("earliest") {
     CHECK(s->pick(kBulk, v) == 1u);
     CHECK(s->pick(kUrgent, v) == 1u);
   }
-  SECTION("bulk takes the longer way while the shorter is full; urgent waits") {
-    const PathView v[] = {view(0, 10, false, 3), view(1, 40, true)};
-    CHECK(s->pick(kBulk, v) == 1u);
+  SECTION("bulk takes the longer way once the queue before the shorter is as long as the detour; urgent waits") {
+    PathView v[] = {view(0, 10, false, 3), view(1, 40, true)};
+    SchedulerRequest r = kBulk;
+    r.now = Time{1'000'000'000};
+    r.backlog = 20'000;  // 16 ms at 10 Mbit/s: the shorter way is still sooner
+    CHECK_FALSE(s->pick(r, v));
+    CHECK(s->waits_on_purpose());
+    r.backlog = 50'000;  // 40 ms
+    CHECK(s->pick(r, v) == 1u);
     CHECK_FALSE(s->pick(kUrgent, v));
+    CHECK(s->waits_on_purpose());
+    // Begun once, it goes on while the shorter is full over a round trip, and not when it is full for the moment only.
+    r.backlog = 20'000;
+    r.now = r.now + Duration::millis(100);
+    CHECK_FALSE(s->pick(r, v));
+    v[0].full = true;
+    CHECK(s->pick(r, v) == 1u);
+    r.now = r.now + Duration::millis(600);  // unused for long: it must be worth beginning again
+    CHECK_FALSE(s->pick(r, v));
   }
   SECTION("urgent does not wait for a way that frees up later than the other arrives") {
     const PathView v[] = {view(0, 10, false, 50), view(1, 40, true)};
@@ -49,6 +64,7 @@ TEST_CASE("earliest") {
   SECTION("bulk waits when the longer way is beyond what the receiver holds") {
     const PathView v[] = {view(0, 10, false, 3), view(1, 400, true)};
     CHECK_FALSE(s->pick(kBulk, v));
+    CHECK_FALSE(s->waits_on_purpose());  // an ordinary queue's wait: CoDel may tell the sender
   }
   SECTION("a queue counts as delay") {
     PathView v[] = {view(0, 10, true), view(1, 15, true)};
@@ -63,7 +79,9 @@ TEST_CASE("earliest") {
   SECTION("secondary only when the preferred is full, backup only when nothing else works") {
     const PathView both[] = {view(0, 25, true), view(1, 1, true, 0, 1)};
     CHECK(s->pick(kBulk, both) == 0u);
-    const PathView full[] = {view(0, 25, false), view(1, 1, true, 0, 1)};
+    PathView full[] = {view(0, 25, false), view(1, 1, true, 0, 1)};
+    CHECK_FALSE(s->pick(kBulk, full));  // for the moment only
+    full[0].full = true;
     CHECK(s->pick(kBulk, full) == 1u);
     const PathView backup[] = {view(0, 25, false), view(1, 1, true, 0, 2)};
     CHECK_FALSE(s->pick(kBulk, backup));

@@ -70,6 +70,16 @@ void each_table(const toml::table& t, const char* key, F&& f) {
   }
 }
 
+// When the tunnel is up for certain: a flow that does not say when it starts starts then, as a user's does. The handshake and a
+// path's challenge take a round trip each.
+Duration time_to_connect(const std::vector<LinkSpec>& links) {
+  Duration longest{};
+  for (const LinkSpec& l : links) {
+    if (l.is_path && !l.starts_down) longest = std::max(longest, l.up.delay + l.up.jitter + l.down.delay + l.down.jitter);
+  }
+  return longest * 2 + Duration::millis(100);
+}
+
 Scenario read_scenario(const toml::table& t, const std::string& file, const std::string& variant) {
   check_keys(t, kRunKeys, file + (variant.empty() ? "" : ", variant " + variant));
   Scenario s;
@@ -85,7 +95,10 @@ Scenario read_scenario(const toml::table& t, const std::string& file, const std:
   read_engine(t, s.tunnel);
   each_table(t, "link", [&](const toml::table& link) { s.links.push_back(read_link(link, s.length)); });
   each_table(t, "flow", [&](const toml::table& flow) {
-    for (FlowSettings& f : read_flows(flow)) s.flows.push_back(std::move(f));
+    for (FlowSettings& f : read_flows(flow)) {
+      if (!flow.contains("start")) f.start = time_to_connect(s.links);
+      s.flows.push_back(std::move(f));
+    }
   });
   each_table(t, "bar", [&](const toml::table& bar) { s.bars.push_back(read_bar(bar)); });
   if (s.links.empty()) throw ScenarioError("there is no link");

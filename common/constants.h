@@ -33,14 +33,25 @@ inline constexpr Duration kMaxAckDelay = Duration::millis(5);
 inline constexpr int kAckElicitingThreshold = 2;            // datagrams per acknowledgement at low rates
 inline constexpr Duration kSuspectFloor = Duration::millis(100);
 inline constexpr int kLostAfterProbes = 3;                  // probe timeouts from suspect to lost
-inline constexpr Duration kProbeLostFirst = Duration::millis(500);        // probing a lost path: 0.5, 1, 2, 4, 5 s
-inline constexpr Duration kProbeLostInUse = Duration::millis(700);        // the longest step while there is inner traffic
+inline constexpr Duration kProbeLostFirst = Duration::millis(300);        // probing a lost path: 0.3, 0.6, 1.2, ... 5 s
+inline constexpr Duration kProbeLostInUse = Duration::millis(300);        // the longest step while there is inner traffic
+inline constexpr double kEjectLoss = 0.30, kReturnLoss = 0.10;            // of a second's datagrams; reference: section 3.2
+inline constexpr Duration kEjectLossAfter = Duration::millis(500);
+inline constexpr uint64_t kJudgeLossPackets = 20;           // fewer in a second say nothing
+inline constexpr Duration kEjectDelay = Duration::millis(600), kReturnDelay = Duration::millis(450);  // beyond the best path's RTT
+inline constexpr Duration kEjectDelayAfter = Duration::seconds(1);
+inline constexpr Duration kReturnAfter = Duration::seconds(2);
+inline constexpr Duration kProbeBenched = Duration::millis(50);           // ejected or flapping, while there is inner traffic
+inline constexpr double kFlapTolerance = 3;                 // losses of an interface, decayed, that cost nothing
+inline constexpr Duration kFlapHalfLife = Duration::seconds(15);
+inline constexpr Duration kFlapPenaltyMax = Duration::seconds(30);
 inline constexpr Duration kActiveProbe = Duration::seconds(1);            // idle path while inner traffic is recent
 inline constexpr Duration kTrafficIsRecent = Duration::seconds(10);
 inline constexpr Duration kKeepalive = Duration::seconds(25);
 inline constexpr Duration kValidationRetryFirst = Duration::millis(200);
 inline constexpr Duration kValidationRetryMax = Duration::seconds(5);
 inline constexpr Duration kControlRetry = Duration::millis(200);          // PATH_STATUS and POLICY until acknowledged
+inline constexpr Duration kPathCloseRetry = Duration::millis(20);         // PATH_CLOSE, three times in all
 inline constexpr Duration kReconnectAfter = Duration::seconds(1);         // all paths silent this long: a new handshake
 inline constexpr int kAntiAmplification = 3;                // RFC 9000, 8.1
 
@@ -49,6 +60,8 @@ inline constexpr uint16_t kBaseDatagram = 1200;             // UDP payload every
 inline constexpr uint16_t kMaxDatagram = 1472;              // UDP payload of a 1500-byte IPv4 packet
 inline constexpr uint16_t kMaxDatagramV6 = 1452;
 inline constexpr int kMtuProbeTries = 3;                    // RFC 8899, MAX_PROBES
+inline constexpr Duration kMtuRaiseAfter = Duration::seconds(600);        // RFC 8899, PMTU_RAISE_TIMER
+inline constexpr uint64_t kBlackHoleLosses = 4;             // full-size datagrams lost in a row, none arriving: is it the size?
 inline constexpr size_t kFramesPerDatagram = 6;             // small packets sharing one datagram
 
 // ---- order and repair -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // timers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "common/net.h"
 #include "common/path/mtu.h"
 #include "common/path/path_state.h"
+#include "common/path/quality.h"
 #include "common/path/rate_meter.h"
 #include "common/recovery/ack_tracker.h"
 #include "common/recovery/rtt.h"
@@ -24,13 +26,22 @@ namespace hawser {
 
 using ChallengeData = std::array<uint8_t, 8>;
 
-// A challenge that we sent and whose answer we await (RFC 9000, 8.2).
+// A challenge that we sent and whose answer we await (RFC 9000, 8.2). Each repetition has bytes of its own; the answer to
+// an earlier one counts too, or a path whose round trip is longer than the time between them would never be validated.
 struct Challenge {
   bool outstanding = false;
-  ChallengeData data{};
+  ChallengeData data{};                   // of the newest
+  std::array<ChallengeData, 7> earlier{};
+  size_t sent = 0;
   Time sent_at;
   Time next_at = Time::infinite();  // when to send it (again)
   Duration back_off = kValidationRetryFirst;
+
+  bool is_answer(const ChallengeData& answer) const {
+    if (!outstanding) return false;
+    const size_t kept = std::min(sent > 0 ? sent - 1 : 0, earlier.size());
+    return answer == data || std::find(earlier.begin(), earlier.begin() + static_cast<ptrdiff_t>(kept), answer) != earlier.begin() + static_cast<ptrdiff_t>(kept);
+  }
 };
 
 // Where a path leads, and whether that has been proved.
@@ -79,6 +90,9 @@ struct Path {
   std::unique_ptr<Controller> controller;
   Pacer pacer;
   PathMtu mtu;
+  LossJudge loss_judge;
+  DelayJudge delay_judge;
+  Time settle_at = Time::infinite();  // the penalty for flapping ends
 
   Time last_received;  // any authentic datagram of this path
   Time last_progress;  // an ack for something sent here, by whichever way

@@ -9,7 +9,7 @@ const char* name(PathState s) {
 }
 
 const char* name(PathReason r) {
-  static constexpr const char* kNames[] = {"none", "no-answer", "no-progress", "down", "closed", "priority", "peer"};
+  static constexpr const char* kNames[] = {"none", "no-answer", "no-progress", "down", "closed", "priority", "peer", "flapping", "lossy", "slow"};
   return kNames[static_cast<size_t>(r)];
 }
 
@@ -31,15 +31,28 @@ PathAction PathMachine::go(PathState to, PathReason reason, Time now) {
   return a;
 }
 
+PathAction PathMachine::go_working(Time now) {
+  const PathReason why = standby_ & kPriority   ? PathReason::priority
+                         : standby_ & kFlapping ? PathReason::flapping
+                         : standby_ & kLossy    ? PathReason::lossy
+                         : standby_ & kSlow     ? PathReason::slow
+                                                : PathReason::none;
+  return go(standby_ ? PathState::standby : PathState::active, why, now);
+}
+
+PathAction PathMachine::stand_by(Cause cause, bool on, Time now) {
+  standby_ = on ? standby_ | cause : standby_ & ~unsigned{cause};
+  return state_ == PathState::active || state_ == PathState::standby ? go_working(now) : PathAction{};
+}
+
 PathAction PathMachine::on_event(PathInput input, Time now) {
-  const PathState working = standby_ ? PathState::standby : PathState::active;
   switch (input) {
     case PathInput::validated:
       if (state_ == PathState::paused) return {};
-      return go(working, PathReason::none, now);
+      return go_working(now);
     case PathInput::progress:
       // A suspect path is back at once, and nothing learnt is lost. A lost one must answer a challenge first.
-      if (state_ == PathState::suspect) return go(working, PathReason::none, now);
+      if (state_ == PathState::suspect) return go_working(now);
       return {};
     case PathInput::no_progress:
       if (state_ == PathState::active || state_ == PathState::standby) return go(PathState::suspect, PathReason::no_progress, now);
@@ -49,14 +62,14 @@ PathAction PathMachine::on_event(PathInput input, Time now) {
       return {};
     case PathInput::link_down:
       return go(PathState::lost, PathReason::link_down, now);
-    case PathInput::wants_standby:
-      standby_ = true;
-      if (state_ == PathState::active) return go(PathState::standby, PathReason::priority, now);
-      return {};
-    case PathInput::wants_active:
-      standby_ = false;
-      if (state_ == PathState::standby) return go(PathState::active, PathReason::none, now);
-      return {};
+    case PathInput::wants_standby: return stand_by(kPriority, true, now);
+    case PathInput::wants_active: return stand_by(kPriority, false, now);
+    case PathInput::flapping: return stand_by(kFlapping, true, now);
+    case PathInput::settled: return stand_by(kFlapping, false, now);
+    case PathInput::lossy: return stand_by(kLossy, true, now);
+    case PathInput::clean: return stand_by(kLossy, false, now);
+    case PathInput::slow: return stand_by(kSlow, true, now);
+    case PathInput::prompt: return stand_by(kSlow, false, now);
     case PathInput::paused:
       return go(PathState::paused, PathReason::priority, now);
     case PathInput::resumed:

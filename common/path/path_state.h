@@ -9,7 +9,7 @@ namespace hawser {
 enum class PathState : uint8_t { validating, active, standby, suspect, lost, paused };
 const char* name(PathState state);
 
-enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer };
+enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer, flapping, lossy, slow };
 const char* name(PathReason reason);
 
 enum class PathInput : uint8_t {
@@ -20,6 +20,12 @@ enum class PathInput : uint8_t {
   link_down,      // the operating system says so
   wants_standby,  // by priority it should carry nothing at present
   wants_active,
+  flapping,         // it was lost too often of late: standby until `settled`
+  settled,
+  lossy,            // most of what it should carry is lost: standby until `clean`
+  clean,
+  slow,             // it arrives so late that nothing gains by it: standby until `prompt`
+  prompt,
   paused,
   resumed,
 };
@@ -40,17 +46,26 @@ class PathMachine {
   PathState state() const { return state_; }
   PathReason reason() const { return reason_; }
   Time since() const { return since_; }
-  bool wants_standby() const { return standby_; }
+  // Standby in both directions: the client's wish. What an end finds out about its own direction is its own affair.
+  bool wants_standby() const { return standby_ & (kPriority | kFlapping); }
+  // This end carries nothing here because of what it measures.
+  bool ejected() const { return standby_ & (kLossy | kSlow); }
+  bool is_lossy() const { return standby_ & kLossy; }
+  bool is_slow() const { return standby_ & kSlow; }
+  bool is_flapping() const { return standby_ & kFlapping; }
 
   PathAction on_event(PathInput input, Time now);
 
  private:
+  enum Cause : unsigned { kPriority = 1, kFlapping = 2, kLossy = 4, kSlow = 8 };
   PathAction go(PathState to, PathReason reason, Time now);
+  PathAction go_working(Time now);
+  PathAction stand_by(Cause cause, bool on, Time now);
 
   PathState state_ = PathState::validating;
   PathReason reason_ = PathReason::no_answer;
   Time since_;
-  bool standby_ = false;  // when it works, it is standby and not active
+  unsigned standby_ = 0;  // causes; with any of them it is, when it works, standby and not active
 };
 
 }  // namespace hawser

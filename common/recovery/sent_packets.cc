@@ -89,6 +89,7 @@ void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
   p.settled = true;
   r.acked_bytes += p.size;
   ++r.acked_packets;
+  if (!p.mtu_probe && p.size > kBaseDatagram) ++r.full_size_acked;
   if (p.mtu_probe) r.mtu_probe_acked = std::max(r.mtu_probe_acked, p.size);
   delivered_ += p.size;
   delivered_at_ = now;
@@ -230,6 +231,7 @@ void SentPackets::declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSeg
     r.lost_bytes += p.size;
     r.newest_lost_sent_at = std::max(r.newest_lost_sent_at, p.sent_at);
     ++r.lost_packets;
+    if (p.size > kBaseDatagram) ++r.full_size_lost;
   }
   if (++losses_since_spurious_ > 64 && reorder_mult_ > 1) {
     --reorder_mult_;  // RFC 8985: the window shrinks again when reordering is no longer seen

@@ -41,6 +41,7 @@ struct AckResult {
   uint64_t spurious_bytes = 0;  // declared lost, and arrived after all; among acked_bytes
   Time newest_lost_sent_at;     // when the newest of the lost and of the acknowledged was sent; Time{}: none
   Time newest_acked_sent_at;
+  uint64_t full_size_acked = 0, full_size_lost = 0;  // datagrams above the base size, without MTU probes
   bool spurious_loss = false;  // something declared lost arrived after all
   uint64_t newly_ce = 0;
   bool has_rtt = false;

@@ -35,6 +35,8 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
 
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
   p.loss.add(r.acked_packets, r.lost_packets);
+  p.loss_judge.window.add(r.acked_packets, r.lost_packets, now);
+  p.mtu.on_full_size(r.full_size_acked, r.full_size_lost, p.rtt.suspect_timeout(), now);
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);
   if (r.acked_bytes > 0) {
     p.last_progress = now;
@@ -42,23 +44,26 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
     p.probes_unanswered = 0;
     apply(p, p.machine.on_event(PathInput::progress, now), now);
   }
+  if (p.rtt.take_longer()) p.one_way_delay.restart(now);
   const BitRate before = p.pacing_rate();
   coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now});
   p.pacer.on_rate_changed(now, before, p.pacing_rate());
   reinject(lost_);
+  judge_path(p, now);
   update_estimates(now);
 }
 
 void Session::on_path_response(SessionPath& p, const wire::PathResponseFrame& f, const UdpTuple& from, Time now) {
-  if (p.challenge.outstanding && f.data == p.challenge.data) {
+  if (p.challenge.is_answer(f.data)) {
     p.challenge.outstanding = false;
+    p.challenge.sent = 0;
     p.challenge.next_at = Time::infinite();
     p.challenge.back_off = kValidationRetryFirst;
     p.address.validated = true;
     p.previous_address.reset();  // the move is committed
     p.previous_challenge = Challenge{};
     validate_path(p, now);
-  } else if (p.previous_address && p.previous_challenge.outstanding && f.data == p.previous_challenge.data) {
+  } else if (p.previous_address && p.previous_challenge.is_answer(f.data)) {
     p.previous_challenge.outstanding = false;
     // Only the old address answers: whoever sent from the new one cannot hear us there.
     if (from == p.previous_address->tuple && now - p.challenge.sent_at > p.rtt.probe_timeout() * 2) {
@@ -87,10 +92,12 @@ void Session::on_path_status(const wire::PathStatusFrame& f, Time now) {
       apply(*p, p->machine.on_event(PathInput::wants_standby, now), now);
       break;
     case wire::PathIntent::suspect:
-      apply(*p, p->machine.on_event(PathInput::no_progress, now), now);
-      break;
     case wire::PathIntent::lost:
-      apply(*p, p->machine.on_event(PathInput::link_down, now), now);
+      // The way from the client is dead. Ours may work: then cross-acks have come all the time, and it goes on. If not,
+      // our own probes decide.
+      if (now - p->last_progress > p->rtt.smoothed() + p->rtt.variance() * 2 + kMaxAckDelay * 3) {
+        apply(*p, p->machine.on_event(PathInput::no_progress, now), now);
+      }
       break;
     case wire::PathIntent::paused:
       apply(*p, p->machine.on_event(PathInput::paused, now), now);
@@ -169,8 +176,9 @@ bool Session::control_due(const SessionPath& p, Time now) const {
   const bool works = state == PathState::active || state == PathState::standby;
   if (!works) return false;
   if (p.mtu.probe_size(now)) return true;
-  if (!control_acks_.empty() || !gave_up_.empty() || !closed_paths_.empty() || !announce_due_.empty()) return true;
+  if (!control_acks_.empty() || !gave_up_.empty() || !announce_due_.empty()) return true;
   if (context_.role != Role::client) return false;
+  if (std::any_of(closed_paths_.begin(), closed_paths_.end(), [&](const ClosedPath& c) { return close_due(c, p, now); })) return true;
   if (!policy_acked_ && policy_resend_at_ <= now) return true;
   return std::any_of(paths_.begin(), paths_.end(),
                      [&](const auto& other) { return !other->status_acked && other->status_resend_at <= now; });
@@ -180,7 +188,7 @@ bool Session::control_due(const SessionPath& p, Time now) const {
 bool Session::write_control_frames(SessionPath& p, wire::FrameWriter& w, Time now) {
   const size_t before = w.size();
   while (!control_acks_.empty() && w.write(control_acks_.back())) control_acks_.pop_back();
-  while (!closed_paths_.empty() && w.write(closed_paths_.back())) closed_paths_.pop_back();
+  write_path_closes(p, w, now);
   while (!gave_up_.empty() && w.write(gave_up_.back())) gave_up_.pop_back();
   if (!announce_due_.empty()) {
     wire::AnnounceFrame f;

@@ -81,6 +81,8 @@ PathId Session::open_path(const LinkUp& link, bool validated, Time now) {
 }
 
 void Session::start_challenge(Challenge& c, Time now) {
+  if (c.sent > 0) c.earlier[(c.sent - 1) % c.earlier.size()] = c.data;
+  ++c.sent;
   context_.rng.fill(c.data);
   c.outstanding = true;
   c.sent_at = now;
@@ -96,7 +98,17 @@ void Session::validate_path(SessionPath& p, Time now) {
   p.probes_unanswered = 0;
   p.last_progress = p.last_own_ack = now;
   if (!p.rtt.has_sample()) p.ping_due = true;
+  const FlapCount* flaps = flaps_of(p);
+  const Duration penalty = flaps ? flaps->penalty(now) : Duration{};
+  const bool was_flapping = p.machine.is_flapping();
+  if (penalty.ns > 0 && p.machine.state() != PathState::active) {
+    p.settle_at = now + penalty;
+    apply(p, p.machine.on_event(PathInput::flapping, now), now);
+  } else if (p.settle_at == Time::infinite()) {
+    apply(p, p.machine.on_event(PathInput::settled, now), now);
+  }
   apply(p, p.machine.on_event(PathInput::validated, now), now);
+  if (p.machine.is_flapping() && !was_flapping) send_status(p, now);
 }
 
 // ---- a change of state -------------------------------------------------------------------------------------------
@@ -108,6 +120,11 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   if (a.to != PathState::active) drop_copies(p);
   if (a.reinject) reinject_unacked(p);
   if (a.abandon) p.sent.abandon_in_flight();
+  if (a.to == PathState::lost) {
+    p.settle_at = Time::infinite();
+    FlapCount* flaps = a.reinject ? flaps_of(p) : nullptr;
+    if (flaps) flaps->on_lost(now);
+  }
   if (a.from == PathState::lost && a.to != PathState::validating) p.controller->on_path_revived(now);
   switch (a.to) {
     case PathState::suspect:
@@ -137,14 +154,14 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
 
 wire::PathIntent Session::intent(const SessionPath& p) const {
   switch (p.machine.state()) {
-    case PathState::standby: return wire::PathIntent::standby;
     case PathState::suspect: return wire::PathIntent::suspect;
     case PathState::lost: return wire::PathIntent::lost;
     case PathState::paused: return wire::PathIntent::paused;
-    case PathState::validating: return p.machine.wants_standby() ? wire::PathIntent::standby : wire::PathIntent::active;
+    case PathState::validating:
+    case PathState::standby:
     case PathState::active: break;
   }
-  return wire::PathIntent::active;
+  return p.machine.wants_standby() ? wire::PathIntent::standby : wire::PathIntent::active;
 }
 
 void Session::send_status(SessionPath& p, Time now) {
@@ -197,9 +214,7 @@ bool Session::on_link_answered(LinkId link, Time now) {
 void Session::on_link_down(LinkId link, Time now) {
   SessionPath* p = path_of_link(link);
   if (!p) return;
-  apply(*p, p->machine.on_event(PathInput::link_down, now), now);
-  closed_paths_.push_back({p->id, static_cast<uint8_t>(PathReason::link_down)});
-  remove_path(p->id, now);
+  close_path(*p, now);
 }
 
 void Session::on_link_priority(LinkId link, wire::PathPriority priority, Time now) {
@@ -291,11 +306,16 @@ void Session::reinject_unacked(SessionPath& p) {
 void Session::update_estimates(Time now) {
   if (now < estimates_at_) return;
   estimates_at_ = now + Duration::millis(10);
-  Duration slowest{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
+  // A path that stopped carrying a moment ago still has packets under way, which others wait for.
+  constexpr Duration kStillMatters = Duration::seconds(1);
+  Duration slowest{}, slowest_used{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
   bool any_owd = false, lossy = false;
   for (const auto& p : paths_) {
-    if (!p->carries_data() || !p->rtt.has_sample()) continue;
-    lossy = lossy || p->loss.ratio() > kLossyPath;
+    if (!p->rtt.has_sample() || (!p->carries_data() && now - p->last_received > kStillMatters)) continue;
+    if (p->carries_data()) {
+      lossy = lossy || p->loss.ratio() > kLossyPath;
+      slowest_used = std::max(slowest_used, p->rtt.smoothed());
+    }
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);
     patience = std::max(patience, p->rtt.suspect_timeout());
@@ -306,7 +326,7 @@ void Session::update_estimates(Time now) {
   }
   if (longest_rtt.ns == 0) return;
   // What an inner flow sees: order makes it as slow as the slowest path it uses, and repairs of frequent losses add a trip.
-  ingress_.set_target(slowest + (lossy ? slowest * 1.5 : Duration{}));
+  if (slowest_used.ns > 0) ingress_.set_target(slowest_used + (lossy ? slowest_used * 1.5 : Duration{}));
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);

@@ -29,6 +29,22 @@ struct SessionPath : Path {
   bool has_copies() const { return copies_head < copies.size(); }
 };
 
+// A path that is gone, to be told several times over: nothing acknowledges it. Its last ack state goes along, so that the
+// peer need not send again what came.
+struct ClosedPath {
+  wire::PathCloseFrame frame;
+  std::optional<wire::AckFrame> ack;
+  int copies = 3;
+  Time next_at;
+  std::optional<PathId> told_by;  // the path that carried the last copy
+};
+
+// The memory of an interface that outlives its paths.
+struct InterfaceFlaps {
+  std::string interface;
+  FlapCount count;
+};
+
 struct SessionIdentity {
   UserId user;
   std::string name;
@@ -181,6 +197,13 @@ class Session {
   void update_estimates(Time now);
   wire::PathIntent intent(const SessionPath& p) const;
 
+  // path_quality.cc
+  void judge_path(SessionPath& p, Time now);
+  FlapCount* flaps_of(const SessionPath& p);
+  void close_path(SessionPath& p, Time now);
+  bool close_due(const ClosedPath& c, const SessionPath& via, Time now) const;
+  void write_path_closes(SessionPath& p, wire::FrameWriter& w, Time now);
+
   // timers.cc
   void path_timers(SessionPath& p, Time now);
   static bool move_unconfirmed(const SessionPath& p);
@@ -219,7 +242,8 @@ class Session {
 
   std::vector<wire::ControlAckFrame> control_acks_;
   std::vector<wire::GaveUpFrame> gave_up_;
-  std::vector<wire::PathCloseFrame> closed_paths_;
+  std::vector<ClosedPath> closed_paths_;
+  std::vector<InterfaceFlaps> flaps_;  // client
   wire::PolicyFrame policy_;
   bool policy_acked_ = true;
   Time policy_resend_at_;

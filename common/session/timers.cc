@@ -2,8 +2,10 @@
 //   loss detection      RACK's window on each path                        -> declare lost, reinject
 //   suspect             data unanswered for about two round trips          -> reinject elsewhere, probe
 //   probe timeout       something unanswered (also while suspect)          -> ping; after some: lost
-//   liveness            1 s while there is inner traffic, else keepalive   -> ping
+//   liveness            50 ms on the bench, 1 s while there is inner traffic, else keepalive   -> ping
 //   challenge           validation, lost paths, address moves              -> challenge again
+//   flapping            the penalty ends                                  -> may carry again
+//   path closed         told three times                                  -> again
 //   path MTU            the next probe size                                -> padded ping
 //   ack, cross-ack      held-back acknowledgements                         -> ack datagram
 //   status, policy      wishes not yet acknowledged                        -> again
@@ -54,6 +56,12 @@ Time Session::probe_timeout_at(const SessionPath& p) const {
 Time Session::liveness_at(const SessionPath& p) const {
   const PathState s = p.machine.state();
   if (s != PathState::active && s != PathState::standby) return Time::infinite();
+  // One that was ejected or flaps must show that it is better: its probes are all that is sent there, and do not wait for
+  // each other's answers.
+  const bool benched = p.machine.ejected() || p.machine.is_flapping();
+  if (benched && last_inner_traffic_.is_set() && p.last_sent < last_inner_traffic_ + kTrafficIsRecent) {
+    return std::max(p.sent.last_eliciting_sent(), p.asked_at) + kProbeBenched;
+  }
   if (p.sent.has_eliciting_in_flight()) return Time::infinite();
   const Time quiet_since = std::max({p.last_own_ack, p.sent.last_eliciting_sent(), p.asked_at});
   const Time busy_until = last_inner_traffic_ + kTrafficIsRecent;
@@ -109,6 +117,10 @@ void Session::path_timers(SessionPath& p, Time now) {
       }
     }
   }
+  if (p.settle_at <= now) {
+    p.settle_at = Time::infinite();
+    apply(p, p.machine.on_event(PathInput::settled, now), now);
+  }
   if (liveness_at(p) <= now) {
     p.ping_due = true;
     p.asked_at = now;
@@ -141,7 +153,7 @@ Time Session::next_timeout(Time now) const {
   });
   for (const auto& owned : paths_) {
     const SessionPath& p = *owned;
-    t = std::min({t, p.sent.loss_time(), suspect_at(p), probe_timeout_at(p), liveness_at(p), cross_ack_at(p)});
+    t = std::min({t, p.sent.loss_time(), suspect_at(p), probe_timeout_at(p), liveness_at(p), cross_ack_at(p), p.settle_at});
     if (!p.writable()) continue;
     t = std::min({t, p.acks.due(), p.challenge.next_at});
     if (p.previous_address) {
@@ -156,6 +168,9 @@ Time Session::next_timeout(Time now) const {
     if (!p.status_acked && may_write_control) t = std::min(t, p.status_resend_at);
   }
   if (!policy_acked_ && may_write_control) t = std::min(t, policy_resend_at_);
+  for (const ClosedPath& c : closed_paths_) {
+    if (may_write_control) t = std::min(t, c.next_at);
+  }
   return t;
 }
 

@@ -25,16 +25,23 @@ class Arrivals {
     for (size_t i = from; i < to; ++i) bytes += bins_[i];
     return bytes * 8e-6 / (w.to - w.from).to_seconds();
   }
-  // The longest time without any arrival inside the window, ms.
-  double longest_stall(const Window& w) const {
+  // The longest time without any arrival inside the window, ms, and when it began.
+  struct Stall {
+    double ms = 0;
+    Time from;
+  };
+  Stall longest_stall(const Window& w) const {
     Time last = w.from;
-    Duration longest{};
-    for (Time t : times_) {
-      if (t < w.from || t > w.to) continue;
-      longest = std::max(longest, t - last);
+    Stall longest{0, w.from};
+    const auto note = [&](Time t) {
+      if ((t - last).to_millis() > longest.ms) longest = {(t - last).to_millis(), last};
       last = t;
+    };
+    for (Time t : times_) {
+      if (t >= w.from && t <= w.to) note(t);
     }
-    return std::max(longest, w.to - last).to_millis();
+    note(w.to);
+    return longest;
   }
 
  private:

@@ -25,7 +25,9 @@ class BulkFlow final : public Flow {
     const TcpSenderStats& sent = sender().sender_stats();
     const TcpReceiverStats& received = receiver().receiver_stats();
     r.values["goodput"] = arrivals_.rate(active);
-    r.values["stall_ms"] = arrivals_.longest_stall(active);
+    const Arrivals::Stall stall = arrivals_.longest_stall(active);
+    r.values["stall_ms"] = stall.ms;
+    r.values["stall_at_s"] = (stall.from - EventLoop::kStart).to_seconds();
     r.values["retransmissions"] = static_cast<double>(sent.retransmissions);
     r.values["timeouts"] = static_cast<double>(sent.timeouts);
     r.values["recoveries"] = static_cast<double>(sent.recoveries);

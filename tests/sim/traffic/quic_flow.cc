@@ -39,7 +39,9 @@ class QuicFlow final : public Flow {
     r.bins = arrivals_.bins();
     const Window active{std::max(window.from, EventLoop::kStart + settings_.start), window.to};
     r.values["goodput"] = arrivals_.rate(active);
-    r.values["stall_ms"] = arrivals_.longest_stall(active);
+    const Arrivals::Stall stall = arrivals_.longest_stall(active);
+    r.values["stall_ms"] = stall.ms;
+    r.values["stall_at_s"] = (stall.from - EventLoop::kStart).to_seconds();
     r.values["retransmissions"] = static_cast<double>(sender_.stats().retransmissions);
     r.values["spurious"] = static_cast<double>(sender_.stats().spurious);
     r.values["timeouts"] = static_cast<double>(sender_.stats().timeouts);

@@ -49,6 +49,8 @@ void ClientEndpoint::send_initiations(Time now) {
   for (Link& l : links_) {
     if (l.up.priority == wire::PathPriority::never) continue;  // carries not even a handshake
     if (some_work && !l.has_path) continue;
+    // Standby paths are kept warm at least cost: the first attempt spares them.
+    if (some_work && now == initiation_began_ && session_->has_active_path() && !session_->link_works(l.up.link, true)) continue;
     queue_initiation(l, now);
   }
   initiation_next_ = now + initiation_interval_;
@@ -187,11 +189,20 @@ void ClientEndpoint::open_spare_paths(Time now) {
   }
 }
 
-// A link that never answered gives way to the next one of its group (another address of the server).
+// A link that never answered gives way to the next one of its group (another address of the server). So does one that fell
+// silent, when the server answers elsewhere under an address that this group has too: it has moved.
 void ClientEndpoint::replace_silent_paths(Time now) {
   for (Link& l : links_) {
     const bool has_alternative = std::any_of(links_.begin(), links_.end(), [&](const Link& o) { return &o != &l && o.up.group == l.up.group; });
-    if (!l.has_path || !has_alternative || !session_->never_answered(l.up.link)) continue;
+    if (!l.has_path || !has_alternative) continue;
+    const auto leads_on = [&](const Link& o) {
+      return o.up.group != l.up.group && o.has_path && o.up.remote != l.up.remote && session_->link_works(o.up.link, false) &&
+             std::any_of(links_.begin(), links_.end(), [&](const Link& a) { return a.up.group == l.up.group && a.up.remote == o.up.remote; });
+    };
+    const auto moved_to = std::find_if(links_.begin(), links_.end(), leads_on);
+    const bool moved = moved_to != links_.end() && session_->lost_for(l.up.link, now) > kFollowServerAfter;
+    if (moved) accepted_via_.remote = moved_to->up.remote;
+    if (!moved && !session_->never_answered(l.up.link)) continue;
     session_->on_link_down(l.up.link, now);
     l.has_path = false;
     open_spare_paths(now);

@@ -203,6 +203,20 @@ bool Session::never_answered(LinkId link) const {
   });
 }
 
+bool Session::link_works(LinkId link, bool active_only) const {
+  return std::any_of(paths_.begin(), paths_.end(), [&](const auto& p) {
+    const PathState s = p->machine.state();
+    return p->address.tuple.link == link && (s == PathState::active || (s == PathState::standby && !active_only));
+  });
+}
+
+Duration Session::lost_for(LinkId link, Time now) const {
+  for (const auto& p : paths_) {
+    if (p->address.tuple.link == link && p->machine.state() == PathState::lost) return now - p->machine.since();
+  }
+  return {};
+}
+
 bool Session::on_link_answered(LinkId link, Time now) {
   SessionPath* p = path_of_link(link);
   if (!p) return false;

@@ -78,6 +78,10 @@ class Session {
   bool on_link_answered(LinkId link, Time now);
   // The link's path was opened, but the server never answered on it.
   bool never_answered(LinkId link) const;
+  // Its path works; `active_only`: and is no standby.
+  bool link_works(LinkId link, bool active_only) const;
+  // How long the link's path has been lost; zero when it is not.
+  Duration lost_for(LinkId link, Time now) const;
   void on_link_down(LinkId link, Time now);
   void on_link_priority(LinkId link, wire::PathPriority priority, Time now);
   void on_link_trouble(LinkId link, Time now);

@@ -93,17 +93,9 @@ void Coalescer::start(const Parsed& parsed, uint32_t index) {
   }
   groups_.push_back(g);
   if (!g.open) return;
-  // The longest unused makes room; it can take nothing any more, so its flow keeps its order.
-  if (const uint32_t oldest = open_.back()) groups_[oldest - 1].open = false;
+  // The longest unused makes room: it is found no more, takes nothing more, and so its flow keeps its order.
   std::copy_backward(open_.begin(), open_.end() - 1, open_.end());
   open_.front() = static_cast<uint32_t>(groups_.size());
-}
-
-void Coalescer::close_all() {
-  for (uint32_t& g : open_) {
-    if (g) groups_[g - 1].open = false;
-    g = 0;
-  }
 }
 
 // The open group of the packet's flow, moved to the front; nothing when there is none.
@@ -185,7 +177,7 @@ std::span<const Coalescer::Output> Coalescer::run(std::span<const ByteSpan> pack
     const Parsed parsed = parse(packets[i], kinds);
     if (!parsed.known) {
       // It may belong to any flow (a fragment, say): nothing that comes later may go before it.
-      close_all();
+      open_.fill(0);
       start(Parsed{}, i);
       continue;
     }

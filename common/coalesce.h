@@ -50,7 +50,6 @@ class Coalescer {
   Group* open_group(ByteSpan packet, const Parsed& parsed);
   bool join(Group& g, ByteSpan packet, const Parsed& parsed, uint32_t index);
   void start(const Parsed& parsed, uint32_t index);
-  void close_all();
   void finish();
   void write_header(const Group& g, std::array<uint8_t, kMaxHeader>& header, PacketOffload& offload) const;
 

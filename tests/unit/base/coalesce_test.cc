@@ -171,7 +171,7 @@ TEST_CASE("what may belong to any flow lets nothing pass it") {
   for (const char* what : {"fragment", "options", "icmp", "short", "extension"}) {
     INFO(what);
     const std::string kind = what;
-    auto packets = train({.v6 = kind == "extension", .payload = 100}, 3);
+    auto packets = train({.v6 = kind == "extension", .payload = 100}, 2);
     Bytes& odd = packets[1];
     if (kind == "fragment") odd[6] |= 0x20;
     if (kind == "options") odd[0] = 0x46;
@@ -183,8 +183,8 @@ TEST_CASE("what may belong to any flow lets nothing pass it") {
     Coalescer c;
     const auto spans = views(packets);
     const auto out = c.run(spans, kAll);
-    REQUIRE(out.size() == 4);
-    for (size_t i = 0; i < 4; ++i) CHECK(out[i].members[0] == i);
+    REQUIRE(out.size() == 3);
+    for (size_t i = 0; i < 3; ++i) CHECK(out[i].members[0] == i);
   }
 }
 

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Links that go, fade and lie, one after the other, under a TCP download and a UDP echo: how long each stalls, what is lost,
+# when the link carries its share again.
+#   tests/e2e/failover.sh [--runs 5 --bars] [--json FILE] [FAULT..]
+# timeout: 600
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/failover_lib.sh"
+failover_options "$@"
+{
+e2e_begin "$@"
+
+# ---- the faults ----------------------------------------------------------------------------------------------------------
+hit_admin-down() { link_down "$1"; }
+heal_admin-down() { link_up "$1"; }
+hit_unplugged() { link_unplug "$1"; }
+heal_unplugged() { link_plug "$1"; link_up "$1"; }
+hit_address-removed() { link_unaddress "$1"; }
+heal_address-removed() { link_up "$1"; }
+hit_route-removed() { on client ip route del default dev "link$1"; on client ip -6 route del default dev "link$1"; }
+heal_route-removed() { link_up "$1"; }
+# It comes back under its name with another index: its old one was given away meanwhile.
+hit_recreated() {
+  old_index=$(on client cat "/sys/class/net/link$1/ifindex")
+  ip -n client link set "link$1" netns 1
+  ip -n client link add taken index "$old_index" type bridge
+}
+heal_recreated() {
+  ip link set "link$1" netns client
+  link_up "$1"
+  [ "$(on client cat "/sys/class/net/link$1/ifindex")" != "$old_index" ] || fail 'the index is the old one'
+  ip -n client link del taken
+}
+hit_blackhole() { link_blackhole "$1" on; }
+heal_blackhole() { link_blackhole "$1" off; }
+hit_blackhole-up() { link_set "$1" up blackhole=on; }
+heal_blackhole-up() { link_set "$1" up blackhole=off; }
+hit_blackhole-down() { link_set "$1" down blackhole=on; }
+heal_blackhole-down() { link_set "$1" down blackhole=off; }
+hit_loss-ramp() {
+  local i start
+  spawn_on inet "$dir/voice.json" hawser-probe receive 5203 --seconds 20 --idle 2
+  voice=$SPAWNED
+  sleep 0.2
+  spawn_on client "$dir/voice-send.json" hawser-probe send "$INET4" 5203 --rate 50 --size 160 --seconds 8
+  start=$(milliseconds)
+  for i in $(seq 1 25); do
+    link_set "$1" both "loss=$((i * 4))%"
+    until_ms $((start + i * 200))
+  done
+}
+heal_loss-ramp() {
+  wait "$voice"
+  voice_gap=$(jq '.longest_gap_ms | round' "$dir/voice.json")
+  step "voice: longest gap $voice_gap ms, $(jq .lost "$dir/voice.json") packets lost (bar 150)"
+  awk -v g="$voice_gap" -v f="$factor" 'BEGIN { exit !(g <= 150 * f) }' || fail "voice: a gap of $voice_gap ms"
+  link_set "$1" both loss=0%
+}
+hit_rate-fade() { local r; for r in 20M 10M 5M 2M 1M; do link_set "$1" both rate=$r; sleep 0.3; done; }
+heal_rate-fade() { link_set "$1" both rate=$([ "$1" = 1 ] && echo 20M || echo 30M); }
+hit_delay-step() { link_set "$1" both delay=$([ "$1" = 1 ] && echo 110ms || echo 125ms); }
+heal_delay-step() { link_set "$1" both delay=$([ "$1" = 1 ] && echo 10ms || echo 25ms); }
+hit_nat-rebound() { nat_rebind "$1"; }
+heal_nat-rebound() { :; }
+
+hit_first-back() { link_down "$1"; }
+heal_first-back() { link_up "$1"; }
+hit_second-back() { link_down "$1"; }
+heal_second-back() { link_up "$1"; }
+hit_flapping() {
+  local i start
+  start=$(milliseconds)
+  for i in $(seq 1 10); do
+    link_blackhole "$1" on
+    until_ms $((start + i * 2000 - 1000))
+    link_blackhole "$1" off
+    until_ms $((start + i * 2000))
+  done
+}
+heal_flapping() { :; }
+
+# ---- the bars: P7 (300, 250), P8 (100), P9 (1 s, with four flows: one flow alone grows too slowly to fill the second link) -----
+bars_of admin-down 100 250 -       # by an administrator
+bars_of unplugged 100 250 -        # carrier lost
+bars_of address-removed 100 250 -  # the lease ended
+bars_of route-removed 300 250 -
+bars_of recreated 100 250 -        # back under another index
+bars_of blackhole 300 250 -
+bars_of blackhole-up 300 250 -
+bars_of blackhole-down 300 250 -
+bars_of loss-ramp 300 250 -        # 0 to 100 % in 5 s
+bars_of rate-fade 300 250 -        # down to 1 Mbit/s
+bars_of delay-step 300 250 -       # +100 ms each way
+bars_of nat-rebound 300 250 -
+bars_of flapping 300 250 -         # a second dead, a second alive
+bars_of first-back - - 1000
+bars_of second-back - - 1000
+
+failover_begin
+failover admin-down 1
+failover unplugged 2
+failover address-removed 1
+failover route-removed 2
+failover recreated 1
+failover blackhole 2
+failover blackhole-up 1
+failover blackhole-down 2
+failover loss-ramp 1
+failover nat-rebound 2
+failover rate-fade 1
+failover delay-step 2
+streams=4
+failover first-back 1
+failover second-back 2
+streams=1
+failover flapping 1
+down home
+failover_end
+e2e_end
+}

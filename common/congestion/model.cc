@@ -61,7 +61,7 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
-  if (company_ || in_company_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
+  if (company_ || fills_long_buffer_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
   return std::max(rtt.min() * kQueueOfRtt * (1 / share_), kQueueFloor);
 }
 
@@ -203,7 +203,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
 // alone would forget the cut within a round, because what is in flight still arrives at the old rate.
 void ModelController::yield(const CongestionSample& s, bool full) {
   const Duration queue = round_.queue.any() ? round_.queue.low + forward_.min() - emptiest_.value() : Duration{};
-  in_company_ = s.now < company_until_ && queue > kLongQueue;
+  fills_long_buffer_ = s.now < company_until_ && queue > kLongQueue;
   if (s.now >= company_until_ || queue > kLongQueue) {
     cap_ = BitRate{};
     return;

@@ -117,10 +117,10 @@ class ModelController final : public Controller {
   bool deep_drain_ = false;
   bool emptied_ = false;  // the last drain was a deep one
   Time last_deep_drain_;
-  bool suspects_company_ = false;  // a queue stood although we had drained ours
-  bool company_ = false;           // and even a deep drain did not clear it: somebody else fills the buffer
-  Time company_until_;             // seen lately: a drain that finds the buffer empty does not prove that it left
-  bool in_company_ = false;  // seen lately, and its queue is a long one
+  bool suspects_company_ = false;   // a queue stood although we had drained ours
+  bool company_ = false;            // and even a deep drain did not clear it: somebody else fills the buffer
+  Time company_until_;              // seen lately: a drain that finds the buffer empty does not prove that it left
+  bool fills_long_buffer_ = false;  // company lately, and its queue is a long one
   Time yielded_;
 
   BitRate cap_;             // after losses in company: the rate that may be used, growing; zero: no cap

@@ -123,9 +123,10 @@ bool Coalescer::join(Group& g, ByteSpan packet, const Parsed& parsed, uint32_t i
   bool push = false;
   if (!g.udp) {
     const uint8_t flags = packet[t + 13];
-    // Acknowledgement number, header length, window and options are equal; flags but for PSH, which ends the group.
+    // Acknowledgement number, header length, window, urgent pointer (set or not: no byte may change) and options are
+    // equal; flags but for PSH, which ends the group.
     const bool alike = same_bytes(first, packet, t + 8, 5) && ((first[t + 13] ^ flags) & ~kPush) == 0 &&
-                       same_bytes(first, packet, t + 14, 2) && same_bytes(first, packet, t + 20, g.header - t - 20);
+                       same_bytes(first, packet, t + 14, 2) && same_bytes(first, packet, t + 18, g.header - t - 18);
     if (!alike || get32(packet, t + 4) != g.next_sequence) return false;
     push = (flags & kPush) != 0;
   }

@@ -99,6 +99,7 @@ TEST_CASE("TCP: what differs ends the train") {
       {"DF", {2, 1, 2}, [](PacketSpec& s) { s.df = false; }},
       {"acknowledgement", {2, 1, 2}, [](PacketSpec& s) { s.ack += 1; }},
       {"window", {2, 1, 2}, [](PacketSpec& s) { s.window += 1; }},
+      {"urgent pointer, though not set", {2, 1, 2}, [](PacketSpec& s) { s.urgent = 9; }},
       {"options",
        {2, 1, 2},
        [](PacketSpec& s) {

@@ -16,7 +16,7 @@ struct PacketSpec {
   bool udp = false;
   uint8_t tos = 0, ttl = 64, flags = 0x10;
   bool df = true;
-  uint16_t id = 100, source_port = 1000, destination_port = 2000, window = 500;
+  uint16_t id = 100, source_port = 1000, destination_port = 2000, window = 500, urgent = 0;
   uint32_t sequence = 1, ack = 7;
   Bytes options = {};  // TCP
   size_t payload = 100;
@@ -81,6 +81,7 @@ inline Bytes make_packet(const PacketSpec& s) {
     b[t + 12] = static_cast<uint8_t>((20 + s.options.size()) / 4 << 4);
     b[t + 13] = s.flags;
     put16(b, t + 14, s.window);
+    put16(b, t + 18, s.urgent);
     std::copy(s.options.begin(), s.options.end(), b.begin() + static_cast<long>(t) + 20);
   }
   for (size_t i = header; i < b.size(); ++i) b[i] = static_cast<uint8_t>(s.fill + i * 7 + i / 256);

@@ -259,8 +259,9 @@ TEST_CASE("eight hours of sleep: the clock steps, the session goes on") {
   }
   CHECK(net.now - woke < Duration::seconds(1));
   net.run(Duration::seconds(1));
-  CHECK(net.client->sessions(net.now)[0].paths.size() == 2);
-  for (const PathInfo& p : net.client->sessions(net.now)[0].paths) CHECK(p.state == PathState::active);
+  const std::vector<SessionInfo> sessions = net.client->sessions(net.now);
+  CHECK(sessions[0].paths.size() == 2);
+  for (const PathInfo& p : sessions[0].paths) CHECK(p.state == PathState::active);
 }
 
 TEST_CASE("idle: a standby path costs at most 1 kB a minute, and nobody wakes without need (P16)") {

@@ -19,7 +19,8 @@ constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
 constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network when we are alone ...
 constexpr Duration kQueueFloor = Duration::millis(3);
-constexpr double kCompanyQueueOfRtt = 2.5;  // ... and where another sender fills the buffer anyway
+constexpr double kCompanyQueueOfRtt =
+    1.0;  // ... and where another sender fills the buffer anyway (BBR's window of 2 BDP)
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
 constexpr double kProbeLossExcess =
@@ -31,12 +32,6 @@ constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
 constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
 constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
-constexpr Duration kCompanyStays = Duration::seconds(6);
-constexpr double kYield =
-    0.85;  // at a full buffer, in company; CUBIC's 0.7 would be too much for one that loses more often
-constexpr Duration kYieldFor = Duration::millis(600);  // and how long its growth takes to come back
-constexpr Duration kLongQueue =
-    Duration::millis(40);  // a buffer so long favours who fills it: there is nothing to yield
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
 constexpr uint64_t kMinDatagrams = 4;
@@ -61,7 +56,7 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
-  if (company_ || fills_long_buffer_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
+  if (company_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
   return std::max(rtt.min() * kQueueOfRtt * (1 / share_), kQueueFloor);
 }
 
@@ -100,7 +95,6 @@ void ModelController::update_delays(const CongestionSample& s) {
       ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up) && !s.ack.sample_app_limited;
   if (s.ack.largest_newly_acked) {
     forward_.on_sample(s.ack.largest_sent_at, s.ack.largest_received_at, s.now);
-    emptiest_.update(forward_.latest(), s.now);
     round_.queue.add(forward_.latest() - forward_.min());
     if (steady) forward_wander_.add(forward_.latest(), s.rtt.smoothed(), s.now);
   }
@@ -159,7 +153,6 @@ void ModelController::look_for_company(const CongestionSample& s) {
   const Duration noise = forward_wander_.value();
   const bool stands = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + noise;
   if (emptied_) company_ = stands;
-  if (company_) company_until_ = s.now + kCompanyStays;
   suspects_company_ = stands && !company_;
 }
 
@@ -182,7 +175,6 @@ void ModelController::on_round_end(const CongestionSample& s) {
     max_rate_.scale(1 - (1 - kLossCut) / share_);
     bandwidth_ = max_rate_.value(round_count_);
   }
-  yield(s, full && phase_ != Phase::startup);
   // A queue that does not go away while far less is delivered than the model says: the path has become slower. The
   // filter would remember the old rate for ten of the (now long) rounds.
   const bool far_below =
@@ -199,30 +191,8 @@ void ModelController::on_round_end(const CongestionSample& s) {
   round_ = Round{};
 }
 
-// In company a full buffer asks for what every other sender does: give way, and come back slowly. The filter of rates
-// alone would forget the cut within a round, because what is in flight still arrives at the old rate.
-void ModelController::yield(const CongestionSample& s, bool full) {
-  const Duration queue = round_.queue.any() ? round_.queue.low + forward_.min() - emptiest_.value() : Duration{};
-  fills_long_buffer_ = s.now < company_until_ && queue > kLongQueue;
-  if (s.now >= company_until_ || queue > kLongQueue) {
-    cap_ = BitRate{};
-    return;
-  }
-  const double part = 1 - kYield;
-  if (full && s.now >= yielded_ + s.rtt.smoothed()) {
-    yielded_ = s.now;
-    cap_goal_ = cap_.bps > 0 ? std::min(cap_, bandwidth_) : bandwidth_;
-    cap_ = cap_goal_ * (1 - part);
-    return;
-  }
-  if (cap_.bps <= 0) return;
-  // As much in each span as was given up; beyond the goal it goes on until the model itself is the limit.
-  cap_.bps += cap_goal_.bps * part * std::min(1.0, s.rtt.smoothed().to_seconds() / (kYieldFor.to_seconds() * share_));
-  if (cap_ > bandwidth_ * 1.2) cap_ = BitRate{};
-}
-
 void ModelController::leave_probe(const CongestionSample& s) {
-  deep_drain_ = s.now - last_deep_drain_ >= (suspects_company_ ? kDeepDrainSoon : kDeepDrainEvery);
+  deep_drain_ = s.now - last_deep_drain_ >= (suspects_company_ || company_ ? kDeepDrainSoon : kDeepDrainEvery);
   if (deep_drain_) last_deep_drain_ = s.now;
   enter(Phase::probe_down, s.now);
 }
@@ -277,15 +247,14 @@ void ModelController::set_outputs(const CongestionSample& s) {
     return;
   }
   const double floor_rate = static_cast<double>(kMinDatagrams * datagram_);
-  const BitRate rate = cap_.bps > 0 ? std::min(bandwidth_, cap_) : bandwidth_;
-  pacing_ = std::max(rate * pacing_gain_, BitRate::from_bytes_over(floor_rate, rtt.smoothed()));
+  pacing_ = std::max(bandwidth_ * pacing_gain_, BitRate::from_bytes_over(floor_rate, rtt.smoothed()));
   const bool starting = phase_ == Phase::startup;
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
   const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
   Duration allowed = allowed_queue(rtt);
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
-                                 : rate.bytes_in(rtt.min() + allowed + elsewhere);
+                                 : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
   const auto target = static_cast<uint64_t>(window + 3.0 * datagram_);
   window_ = std::max(starting ? std::max(target, kInitialDatagrams * datagram_) : target,
                      kMinDatagrams * uint64_t{datagram_});

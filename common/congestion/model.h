@@ -78,7 +78,6 @@ class ModelController final : public Controller {
   void leave_probe(const CongestionSample& s);
   void look_for_company(const CongestionSample& s);
   void on_round_end(const CongestionSample& s);
-  void yield(const CongestionSample& s, bool full);
   void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
@@ -98,8 +97,7 @@ class ModelController final : public Controller {
   BitRate pacing_;
   double share_ = 1;  // live paths in this bottleneck, ours included
 
-  OneWayDelay forward_;                          // ours, so that a change of controller begins afresh
-  WindowedMin emptiest_{Duration::seconds(30)};  // of the forward delays: outlives a competitor's long queue
+  OneWayDelay forward_;  // ours, so that a change of controller begins afresh
   Wander forward_wander_, rtt_wander_;
   LongRate long_rate_;
 
@@ -117,15 +115,9 @@ class ModelController final : public Controller {
   bool deep_drain_ = false;
   bool emptied_ = false;  // the last drain was a deep one
   Time last_deep_drain_;
-  bool suspects_company_ = false;   // a queue stood although we had drained ours
-  bool company_ = false;            // and even a deep drain did not clear it: somebody else fills the buffer
-  Time company_until_;              // seen lately: a drain that finds the buffer empty does not prove that it left
-  bool fills_long_buffer_ = false;  // company lately, and its queue is a long one
-  Time yielded_;
-
-  BitRate cap_;             // after losses in company: the rate that may be used, growing; zero: no cap
-  BitRate cap_goal_;        // where it comes from
-  double cruise_loss_ = 0;  // moving average of the loss ratio outside probing
+  bool suspects_company_ = false;  // a queue stood although we had drained ours
+  bool company_ = false;           // and even a deep drain did not clear it: somebody else fills the buffer
+  double cruise_loss_ = 0;         // moving average of the loss ratio outside probing
 };
 
 }  // namespace hawser

@@ -14,13 +14,11 @@ constexpr double kDrainGain = 1 / 2.885;
 constexpr double kProbeDownGain = 0.75;
 constexpr double kDeepDrainGain = 0.5;
 constexpr double kCruiseGain = 1.0;  // no margin below the model: it would be paid on every byte
-constexpr double kTrimGain = 0.92;   // a queue that stands although nobody else fills it: the model is a little high
+constexpr double kTrimGain = 0.92;   // a queue that stands: the model is a little high
 constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
-constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network when we are alone ...
+constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network
 constexpr Duration kQueueFloor = Duration::millis(3);
-constexpr double kCompanyQueueOfRtt =
-    1.0;  // ... and where another sender fills the buffer anyway (BBR's window of 2 BDP)
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
 constexpr double kProbeLossExcess =
@@ -56,7 +54,6 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
-  if (company_) return std::max(rtt.min() * kCompanyQueueOfRtt * (1 / share_), kQueueFloor);
   return std::max(rtt.min() * kQueueOfRtt * (1 / share_), kQueueFloor);
 }
 
@@ -147,13 +144,11 @@ void ModelController::check_startup_done(const CongestionSample& s) {
   if (full_bandwidth_rounds_ >= 3) enter(Phase::drain, s.now);
 }
 
-// After a drain the queue should be gone. What is left is somebody else's, if our drain was deep enough to tell.
-void ModelController::look_for_company(const CongestionSample& s) {
+// After a drain the queue should be gone. When it is not, the model may be high, or the minimum stale: a deep drain
+// tells.
+void ModelController::look_after_drain(const CongestionSample& s) {
   if (!round_.queue.any()) return;
-  const Duration noise = forward_wander_.value();
-  const bool stands = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + noise;
-  if (emptied_) company_ = stands;
-  suspects_company_ = stands && !company_;
+  suspects_queue_ = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + forward_wander_.value();
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
@@ -162,10 +157,10 @@ void ModelController::on_round_end(const CongestionSample& s) {
   const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
   const double loss = round_.loss();
   if (phase_ == Phase::cruise) {
-    if (cruise_rounds_ == 0) look_for_company(s);
+    if (cruise_rounds_ == 0) look_after_drain(s);
     ++cruise_rounds_;
     cruise_loss_ += (loss - cruise_loss_) / 8;
-    pacing_gain_ = queue_stands && !company_ ? kTrimGain : kCruiseGain;
+    pacing_gain_ = queue_stands ? kTrimGain : kCruiseGain;
   }
   // More loss than the radio's own together with a queue: the buffer is full, and the filter still remembers a better
   // time.
@@ -192,7 +187,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
 }
 
 void ModelController::leave_probe(const CongestionSample& s) {
-  deep_drain_ = s.now - last_deep_drain_ >= (suspects_company_ || company_ ? kDeepDrainSoon : kDeepDrainEvery);
+  deep_drain_ = s.now - last_deep_drain_ >= (suspects_queue_ ? kDeepDrainSoon : kDeepDrainEvery);
   if (deep_drain_) last_deep_drain_ = s.now;
   enter(Phase::probe_down, s.now);
 }
@@ -231,7 +226,6 @@ void ModelController::advance_cycle(const CongestionSample& s) {
     case Phase::probe_down: {
       const double target = deep_drain_ ? bdp(s.rtt, 0.6) : bdp(s.rtt, 0.95) + 2.0 * datagram_;
       if (in_flight <= target || in_phase > rtt * 3 + Duration::millis(20)) {
-        emptied_ = deep_drain_ && in_flight <= target;
         enter(Phase::cruise, s.now);
       }
       break;

@@ -76,7 +76,7 @@ class ModelController final : public Controller {
   void check_startup_done(const CongestionSample& s);
   void advance_cycle(const CongestionSample& s);
   void leave_probe(const CongestionSample& s);
-  void look_for_company(const CongestionSample& s);
+  void look_after_drain(const CongestionSample& s);
   void on_round_end(const CongestionSample& s);
   void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
@@ -113,11 +113,9 @@ class ModelController final : public Controller {
   int cruise_rounds_ = 0;      // since the last probe
   BitRate probe_began_at_;     // the model's rate when the probe began
   bool deep_drain_ = false;
-  bool emptied_ = false;  // the last drain was a deep one
   Time last_deep_drain_;
-  bool suspects_company_ = false;  // a queue stood although we had drained ours
-  bool company_ = false;           // and even a deep drain did not clear it: somebody else fills the buffer
-  double cruise_loss_ = 0;         // moving average of the loss ratio outside probing
+  bool suspects_queue_ = false;  // one stood although we had drained ours
+  double cruise_loss_ = 0;       // moving average of the loss ratio outside probing
 };
 
 }  // namespace hawser

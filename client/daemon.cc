@@ -91,7 +91,8 @@ Status Daemon::open_system() {
   auto undo = UndoLog::open(setup_.instance.undo_log());
   if (!undo) return undo.error();
   undo_ = std::move(*undo);
-  auto tun = TunDevice::open(setup_.profile.interface, {setup_.profile.offload.tun_tso, setup_.profile.offload.tun_uso});
+  auto tun =
+      TunDevice::open(setup_.profile.interface, {setup_.profile.offload.tun_tso, setup_.profile.offload.tun_uso});
   if (!tun) return tun.error();
   tun_ = std::move(*tun);
   routing_.emplace(*undo_, setup_.instance.name);
@@ -141,6 +142,7 @@ void Daemon::watch_for_the_end() {
   probe_timer_ = loop_.make_timer([this] { send_probe(); });
   retry_timer_ = loop_.make_timer([this] { on_retry(); });
   retry_timer_.set_deadline(now() + kRetryInterval);
+  restore_timer_ = loop_.make_timer([this] { restore_routing(); });
   const Duration watchdog = watchdog_interval();
   if (watchdog == Duration::infinite()) return;
   watchdog_ = loop_.make_timer([this, watchdog] {
@@ -302,12 +304,28 @@ void Daemon::on_retry() {
 }
 
 void Daemon::on_interfaces(const InterfaceWatcher::Change& change) {
-  links_->set_interfaces(change.interfaces);
-  // Network managers that restart may wipe rules they do not know.
-  if (change.routes_changed && tunnel_->has_routes()) {
-    if (auto ok = routing_->restore(); !ok) log_.warning("restoring routes: " + ok.error().message);
+  if (change.routes_changed || change.interfaces != links_->interfaces()) {
+    links_->set_interfaces(change.interfaces);
+    if (links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
   }
-  if (links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
+  restore_routing();
+}
+
+// Network managers that restart may wipe rules they do not know, and a device that was down has lost its routes.
+void Daemon::restore_routing() {
+  const Time at = now();
+  if (restore_budget_.allowed_at() > at) return restore_timer_.set_deadline(restore_budget_.allowed_at());
+  const Routing::Restored restored = routing_->restore();
+  if (!restored.problem) {
+    log_.write_limited(LogLevel::warning, "restore", "restoring routes: " + restored.problem.error().message, at);
+  }
+  if (restored.count == 0) return;
+  restore_budget_.spend(at);
+  restored_ += restored.count;
+  log_.write_limited(LogLevel::warning, "restored",
+                     "routing rules or routes of ours were removed by another program: " +
+                         std::to_string(restored.count) + " put back, " + std::to_string(restored_) + " so far",
+                     at);
 }
 
 void Daemon::enter(State state) {
@@ -346,6 +364,7 @@ StatusReport Daemon::report() const {
   input.session = sessions.empty() ? nullptr : &sessions.front();
   input.endpoint = &endpoint;
   input.offload = pump_->offload();
+  input.restored = restored_;
   StatusReport r = make_report(input);
   if (pump_->unbuffered_packets() > 0) r.drops["no_buffer"] += pump_->unbuffered_packets();
   if (pump_->refused_datagrams() > 0) r.drops["transmit"] += pump_->refused_datagrams();

@@ -11,6 +11,7 @@
 #include "client/instance.h"
 #include "client/links.h"
 #include "client/pump.h"
+#include "client/restore_budget.h"
 #include "client/run_options.h"
 #include "client/server_addresses.h"
 #include "client/tunnel.h"
@@ -71,6 +72,7 @@ class Daemon {
   void on_retry();
   void show_progress();
   void on_interfaces(const InterfaceWatcher::Change& change);
+  void restore_routing();
   void enter(State state);
   std::string state_name() const;
 
@@ -93,7 +95,7 @@ class Daemon {
   std::unique_ptr<InterfaceWatcher> watcher_;
   std::unique_ptr<ControlSocket> control_;
 
-  EventLoop::Timer timeout_, progress_, probe_timer_, grace_timer_, retry_timer_, watchdog_, end_timer_;
+  EventLoop::Timer timeout_, progress_, probe_timer_, grace_timer_, retry_timer_, restore_timer_, watchdog_, end_timer_;
   EventLoop::SignalWatch interrupt_, terminate_, hangup_;
 
   State state_ = State::connecting;
@@ -101,6 +103,8 @@ class Daemon {
   bool answered_ = false;  // the server has confirmed its keys at least once
   bool proven_ = false;    // a packet made the round trip
   Duration connected_after_;
+  RestoreBudget restore_budget_;
+  uint64_t restored_ = 0;  // rules and routes put back
   std::optional<FirstRoundTrip> first_round_trip_;
   std::optional<Status> result_;
 };

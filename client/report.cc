@@ -139,6 +139,16 @@ StatusReport make_report(const ReportInput& in) {
     r.tunnel.routes = in.tunnel->routes();
   }
   if (in.links != nullptr) add_unusable(*in.links, in.profile_name, r);
+  r.tunnel.restored_routes = in.restored;
+  if (in.restored > 0) {
+    r.health.push_back({.code = "rules-removed",
+                        .interface = {},
+                        .severity = "low",
+                        .text = "another program removes routing rules or routes of the tunnel; put back " +
+                                std::to_string(in.restored) + " so far",
+                        .fix = "with systemd-networkd: ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no "
+                               "below [Network] in /etc/systemd/networkd.conf.d/hawser.conf"});
+  }
   if (in.state == "reconnecting") {
     r.health.push_back({.code = "server-unreachable",
                         .interface = {},

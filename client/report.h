@@ -22,6 +22,7 @@ struct ReportInput {
   const SessionInfo* session = nullptr;
   const EndpointInfo* endpoint = nullptr;
   OffloadState offload;
+  uint64_t restored = 0;  // rules and routes of ours that others removed and we put back
 };
 
 StatusReport make_report(const ReportInput& input);

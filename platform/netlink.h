@@ -48,14 +48,15 @@ uint32_t interface_index(const std::string& name);
 // Whether IPv6 can be used at all: the kernel has it, and it is not switched off for this interface ("all": anywhere).
 bool ipv6_enabled(const std::string& interface = "all");
 
-// Follows links, addresses and routes. The callback runs in the loop, coalesced: at once when something was lost (link
-// or carrier down, address or route gone), after `debounce` for additions. The same state is never reported twice, and
-// the routes of Hawser's own tables are not reported at all.
+// Follows links, addresses, routes and rules. The callback runs in the loop, coalesced: at once when something was lost
+// (link or carrier down, address, route or rule gone), after `debounce` for additions. The same state is never reported
+// twice; of Hawser's own rules and tables only is told that something was removed.
 class InterfaceWatcher {
  public:
   struct Change {
     bool loss = false;                  // something that was there is gone: act at once
     bool routes_changed = false;        // look gateways up again
+    bool own_removed = false;           // a rule or route of Hawser's went, by whomever: see Routing::restore()
     std::vector<Interface> interfaces;  // the state now, sorted by index
   };
   struct Options {

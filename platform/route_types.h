@@ -18,6 +18,13 @@ constexpr bool is_own_table(uint32_t table) {
   return table >= kFirstTable && table < kFirstTable + kTableCount;
 }
 
+// The preferences that all profiles of Hawser take theirs from.
+inline constexpr uint32_t kFirstPreference = 5'000;
+inline constexpr uint32_t kLastPreference = 5'399;
+constexpr bool is_own_preference(uint32_t preference) {
+  return preference >= kFirstPreference && preference <= kLastPreference;
+}
+
 struct Route {
   enum class Type : uint8_t { unicast, unreachable, throw_ };  // throw_: "look on in the next rule"
   IpAddress::Family family = IpAddress::Family::v4;

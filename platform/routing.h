@@ -48,16 +48,19 @@ class Routing {
   Result<PathHandle> add_path(const PathRouting& path);
   // Gone already is fine.
   Status remove_path(PathHandle handle);
-  // Removes it and installs it anew; the handle stays valid. When nothing differs, only what somebody removed meanwhile
-  // (a device that was down, another program) is put back.
+  // Removes it and installs it anew; the handle stays valid. Does nothing when nothing differs.
   Status update_path(PathHandle handle, const PathRouting& path);
 
   // Once per profile; again replaces.
   Status add_tunnel(const TunnelRouting& tunnel);
   Status remove_tunnel();
 
-  // What somebody removed meanwhile is put back, the tunnel's included.
-  Status restore();
+  // What somebody removed meanwhile (another program, a device that was down) is put back, the tunnel's included.
+  struct Restored {
+    size_t count = 0;
+    Status problem = Done{};  // the first one; the rest was tried all the same
+  };
+  Restored restore();
 
  private:
   struct Installed {

@@ -66,8 +66,8 @@ class UndoLog {
   virtual Result<ChangeId> apply(const SystemChange& change) = 0;
   // Several changes for the price of one fsync, in order, all or none.
   virtual Result<std::vector<ChangeId>> apply_all(std::span<const SystemChange> changes) = 0;
-  // Makes a rule or route again that somebody else (or a device that went down) removed.
-  virtual Status ensure(ChangeId id) = 0;
+  // Makes a rule or route again that somebody else (or a device that went down) removed: done when it was missing.
+  virtual Result<Outcome> ensure(ChangeId id) = 0;
   // Undoes one change and drops its entry; already gone is fine. Errors are of the system, the entry then stays.
   virtual Status revert(ChangeId id) = 0;
   // All of it, newest first; goes on after errors and returns the first one. Removes the file when all is undone.

@@ -252,6 +252,7 @@ std::string render_json(const StatusReport& r) {
                                       {"addresses", r.tunnel.addresses},
                                       {"mtu", r.tunnel.mtu},
                                       {"routes", r.tunnel.routes},
+                                      {"restored_routes", r.tunnel.restored_routes},
                                       {"dns", dns}}},
                       {"rate", rate_json(r.rx_bps, r.tx_bps)},
                       {"rtt_ms", number(r.rtt_ms)},
@@ -295,6 +296,7 @@ Result<StatusReport> parse_status(std::string_view text) {
     get(tunnel, "addresses", r.tunnel.addresses);
     get(tunnel, "mtu", r.tunnel.mtu);
     get(tunnel, "routes", r.tunnel.routes);
+    get(tunnel, "restored_routes", r.tunnel.restored_routes);
     get(dns, "servers", r.tunnel.dns_servers);
     get(dns, "via", r.tunnel.dns_via);
     get_rate(j, r.rx_bps, r.tx_bps);

@@ -63,6 +63,7 @@ struct StatusReport {
     std::vector<std::string> addresses;  // with prefix length
     uint32_t mtu = 0;
     std::vector<std::string> routes;
+    uint64_t restored_routes = 0;  // rules and routes that another program removed and that were put back
     std::vector<std::string> dns_servers;  // JSON: dns.servers
     std::optional<std::string> dns_via;    // JSON: dns.via; null = DNS is not touched
     bool operator==(const Tunnel&) const = default;

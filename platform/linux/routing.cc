@@ -18,9 +18,13 @@ namespace {
 struct PreferenceRange {
   uint32_t first, last;
 };
-constexpr PreferenceRange kPathPreferences{5000, 5199};
+constexpr PreferenceRange kPathPreferences{kFirstPreference, 5199};
 constexpr PreferenceRange kSplitTunnelPreferences{5200, 5299};
-constexpr PreferenceRange kFullTunnelPreferences{5300, 5399};
+constexpr PreferenceRange kFullTunnelPreferences{5300, kLastPreference};
+
+// The tunnel's routes and the rule that leads to them are there twice. Another program that deletes one of them lets no
+// packet past the tunnel until it is put back; a device that goes takes both along.
+constexpr uint32_t kSecondMetric = 4096;
 
 using Family = IpAddress::Family;
 
@@ -141,6 +145,8 @@ std::vector<SystemChange> tunnel_routes(const TunnelRouting& tunnel, Family fami
     route.interface = tunnel.interface;
     route.table = table;
     changes.emplace_back(route);
+    route.metric = kSecondMetric;
+    changes.emplace_back(route);
   }
   const bool refuse = family == Family::v6 ? tunnel.refuse_ipv6 : tunnel.refuse_ipv4;
   if (refuse) {
@@ -240,12 +246,7 @@ Status Routing::update_path(PathHandle handle, const PathRouting& path) {
   const auto found = paths_.find(handle);
   if (found == paths_.end()) return Error{ExitCode::unexpected, "no such path"};
   Installed& installed = found->second;
-  if (installed.path == path) {
-    for (const ChangeId id : installed.changes) {
-      if (Status ensured = log_.ensure(id); !ensured) return ensured;
-    }
-    return Done{};
-  }
+  if (installed.path == path) return Done{};
   // Old out, then new in: both at once would collide in the table. Sockets on the path see a gap of microseconds.
   if (Status reverted = revert_all(installed.changes); !reverted) return reverted;
   Result<std::vector<ChangeId>> changes = install(path, installed.table);
@@ -266,7 +267,7 @@ Status Routing::add_tunnel(const TunnelRouting& tunnel) {
   const Result<uint32_t> table = free_table(*rtnl, *taken, profile_);
   if (!table) return table.error();
   const PreferenceRange range = is_full(tunnel) ? kFullTunnelPreferences : kSplitTunnelPreferences;
-  const Result<uint32_t> preference = free_preferences(*taken, range, 2);
+  const Result<uint32_t> preference = free_preferences(*taken, range, 3);
   if (!preference) return preference.error();
 
   std::vector<SystemChange> routes, rules;
@@ -276,7 +277,8 @@ Status Routing::add_tunnel(const TunnelRouting& tunnel) {
     if (of_family.empty()) continue;
     routes.insert(routes.end(), of_family.begin(), of_family.end());
     if (tunnel.lan_access) rules.emplace_back(Rule{family, *preference, {}, {}, "", kMainTable, 0});
-    rules.emplace_back(Rule{family, *preference + 1, {}, {}, "", *table, std::nullopt});
+    for (const uint32_t at : {*preference + 1, *preference + 2})
+      rules.emplace_back(Rule{family, at, {}, {}, "", *table, std::nullopt});
   }
   routes.insert(routes.end(), rules.begin(), rules.end());
   Result<std::vector<ChangeId>> changes = log_.apply_all(routes);
@@ -292,16 +294,18 @@ Status Routing::remove_tunnel() {
   return revert_all(tunnel_changes_);
 }
 
-Status Routing::restore() {
-  Status first_problem = Done{};
+Routing::Restored Routing::restore() {
+  Restored restored;
   const auto ensure = [&](const std::vector<ChangeId>& changes) {
     for (const ChangeId id : changes) {
-      if (Status ensured = log_.ensure(id); !ensured && first_problem) first_problem = ensured;
+      const Result<Outcome> outcome = log_.ensure(id);
+      if (outcome && *outcome == Outcome::done) ++restored.count;
+      if (!outcome && restored.problem) restored.problem = outcome.error();
     }
   };
+  ensure(tunnel_changes_);  // first: what is missing here lets packets past the tunnel
   for (const auto& [handle, installed] : paths_) ensure(installed.changes);
-  ensure(tunnel_changes_);
-  return first_problem;
+  return restored;
 }
 
 Status Routing::revert_all(std::vector<ChangeId>& changes) {

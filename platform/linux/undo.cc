@@ -210,13 +210,13 @@ class Applied final : public UndoLog {
     return ids;
   }
 
-  Status ensure(ChangeId id) override {
+  Result<Outcome> ensure(ChangeId id) override {
     const auto entry = find(id.value);
-    if (entry == entries_.end()) return Done{};
-    if (!std::holds_alternative<Rule>(entry->change) && !std::holds_alternative<Route>(entry->change)) return Done{};
-    const Result<Outcome> outcome = make(entry->change);
-    if (!outcome) return outcome.error();
-    return Done{};
+    if (entry == entries_.end()) return Outcome::already_there;
+    if (!std::holds_alternative<Rule>(entry->change) && !std::holds_alternative<Route>(entry->change)) {
+      return Outcome::already_there;
+    }
+    return make(entry->change);
   }
 
   Status revert(ChangeId id) override {
@@ -311,7 +311,7 @@ class DryRun final : public UndoLog {
     for (const SystemChange& change : changes) ids.push_back(*apply(change));
     return ids;
   }
-  Status ensure(ChangeId) override { return Done{}; }
+  Result<Outcome> ensure(ChangeId) override { return Outcome::already_there; }
   Status revert(ChangeId id) override {
     std::erase_if(changes_, [&](const auto& change) { return change.first == id.value; });
     return Done{};

@@ -1,4 +1,5 @@
 // InterfaceWatcher: rtnetlink events into the table, and the table's changes to the callback, coalesced.
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
@@ -52,9 +53,11 @@ class Watcher final : public InterfaceWatcher {
 
   void resync() override {
     ++resyncs_;
-    // A failure leaves the old table; the next event or overflow tries again.
-    if (!state_.load(rtnl_)) return;
-    routes_changed_ = true;  // what routes did meanwhile is unknown
+    // What routes and rules did meanwhile is unknown.
+    routes_changed_ = own_removed_ = true;
+    // A failure leaves the old table: once more, soon.
+    stale_ = !state_.load(rtnl_);
+    if (stale_) return timer_.set_deadline(now() + options_.debounce);
     changed(true);
   }
 
@@ -75,12 +78,18 @@ class Watcher final : public InterfaceWatcher {
       int left = static_cast<int>(received);
       for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left);
            message = mnl_nlmsg_next(message, &left)) {
-        if (message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE) {
-          if (!concerns_us(message)) continue;
-          routes_changed_ = true;
-          if (message->nlmsg_type == RTM_DELROUTE) route_lost = true;
-        } else {
-          state_.apply(message);
+        switch (message->nlmsg_type) {
+          case RTM_NEWROUTE:
+          case RTM_DELROUTE:
+            route_lost = on_route(message) || route_lost;
+            break;
+          case RTM_NEWRULE:
+            break;
+          case RTM_DELRULE:
+            own_removed_ = own_removed_ || is_own_rule(message);
+            break;
+          default:
+            state_.apply(message);
         }
       }
     }
@@ -88,31 +97,46 @@ class Watcher final : public InterfaceWatcher {
     changed(route_lost);
   }
 
-  bool concerns_us(const nlmsghdr* message) const {
+  // True when a route is gone that a link may have needed.
+  bool on_route(const nlmsghdr* message) {
     if (mnl_nlmsg_get_payload_len(message) < sizeof(rtmsg)) return false;
+    const bool gone = message->nlmsg_type == RTM_DELROUTE;
     const auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
     if ((route->rtm_flags & RTM_F_CLONED) != 0 || route->rtm_type == RTN_LOCAL || route->rtm_type == RTN_BROADCAST ||
         route->rtm_type == RTN_MULTICAST || route->rtm_type == RTN_ANYCAST) {
       return false;
     }
     const auto attributes = RtnlAttributes<RTA_MAX + 1>::parse<rtmsg>(message);
-    return !is_own_table(attributes.u32(RTA_TABLE, route->rtm_table));
+    if (is_own_table(attributes.u32(RTA_TABLE, route->rtm_table))) {
+      own_removed_ = own_removed_ || gone;
+      return false;
+    }
+    routes_changed_ = true;
+    return gone;
+  }
+
+  static bool is_own_rule(const nlmsghdr* message) {
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(fib_rule_hdr)) return false;
+    const auto attributes = RtnlAttributes<FRA_MAX + 1>::parse<fib_rule_hdr>(message);
+    return is_own_preference(attributes.u32(FRA_PRIORITY));
   }
 
   void changed(bool loss) {
     const std::vector<Interface> now_there = state_.snapshot();
     const bool differs = now_there != published_;
-    if (!differs && !routes_changed_) return;
-    if (loss || lost_something(published_, now_there)) return publish();
+    if (!differs && !routes_changed_ && !own_removed_) return;
+    if (loss || own_removed_ || lost_something(published_, now_there)) return publish();
     if (!timer_.armed()) timer_.set_deadline(now() + options_.debounce);
   }
 
   void publish() {
     timer_.cancel();
+    if (stale_) return resync();
     Change change;
     change.interfaces = state_.snapshot();
     const bool routes = std::exchange(routes_changed_, false);
-    if (change.interfaces == published_ && !routes) return;
+    change.own_removed = std::exchange(own_removed_, false);
+    if (change.interfaces == published_ && !routes && !change.own_removed) return;
     change.loss = lost_something(published_, change.interfaces);
     change.routes_changed = routes;
     published_ = change.interfaces;
@@ -125,7 +149,8 @@ class Watcher final : public InterfaceWatcher {
   Rtnl rtnl_;
   LinkState state_;
   std::vector<Interface> published_;
-  bool routes_changed_ = false;
+  bool routes_changed_ = false, own_removed_ = false;
+  bool stale_ = false;  // the table could not be read after an overflow
   uint64_t resyncs_ = 0;
   EventLoop::FdWatch watch_;
   EventLoop::Timer timer_;
@@ -140,7 +165,9 @@ Result<UniqueFd> subscribe(size_t receive_buffer) {
   }
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  constexpr uint32_t kRules = RTMGRP_IPV4_RULE | 1u << (RTNLGRP_IPV6_RULE - 1);
+  address.nl_groups =
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | kRules;
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     return os_error(ExitCode::system_integration, "cannot watch the network interfaces", errno);
   }

@@ -114,7 +114,7 @@ expect_equal 'schema' hawser.status/1 "$(status home .schema)"
 for key in id interface type metered priority state reason local remote public rtt_ms rtt_min_ms loss cwnd_bytes in_flight_bytes pacing_bps capacity_bps queue_ms mtu bottleneck_group rx_bytes tx_bytes reinjected_packets share; do
   expect_equal "every path has $key" true "$(status home "[.paths[] | has(\"$key\")] | all")"
 done
-expect_equal 'tunnel' 'addresses dns interface mtu routes' "$(status home '[.tunnel | keys[]] | sort | join(" ")')"
+expect_equal 'tunnel' 'addresses dns interface mtu restored_routes routes' "$(status home '[.tunnel | keys[]] | sort | join(" ")')"
 expect_equal 'routes' '0.0.0.0/0 ::/0' "$(status home '.tunnel.routes | join(" ")')"
 expect_match 'the MTU of the device' "mtu $(status home .tunnel.mtu) " "$(on client ip link show dev hawser0)"
 expect_exit 0 vpn status

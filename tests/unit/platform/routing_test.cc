@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <sstream>
 
 namespace hawser {
 namespace {
@@ -206,11 +208,11 @@ TEST_CASE("a path follows its address and is put back after its device was down"
   ip("link set e2 up");
   ip("route add default via 10.2.0.1 dev e2 metric 600");
   CHECK(routing_state() != installed);
-  REQUIRE(routing.update_path(*handle, path2()));
+  const Routing::Restored restored = routing.restore();
+  CHECK(restored.problem);
+  CHECK(restored.count == 2);  // the subnet and the default route
   CHECK(routing_state() == installed);
-  ip("rule delete oif e2");  // as systemd-networkd would, when told to
-  REQUIRE(routing.restore());
-  CHECK(ip("rule").find("oif e2") != std::string::npos);
+  CHECK(routing.restore().count == 0);
 
   PathRouting moved = path2();
   moved.address = addr("10.2.0.3");
@@ -222,6 +224,42 @@ TEST_CASE("a path follows its address and is put back after its device was down"
   REQUIRE(routing.remove_path(*handle));
   REQUIRE(routing.remove_path(*handle));
   CHECK(routing_state() == before);
+}
+
+// As systemd-networkd does, when told to.
+TEST_CASE("whatever another program deletes is put back, and one deletion opens no way past the tunnel") {
+  if (!testing::fresh_namespace_with_tun()) return;
+  const Laptop net;
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  REQUIRE(routing.add_path(path1()));
+  REQUIRE(routing.add_path(path1_v6()));
+  const TunDevice tun = open_tun("10.9.0.2/32");
+  REQUIRE(routing.add_tunnel({"hawser0", {prefix("0.0.0.0/0"), prefix("::/0")}, {}, true, false, false}));
+  // Rules of one preference are in the order in which they were made.
+  const auto state = [] {
+    std::istringstream lines(routing_state());
+    std::multiset<std::string> sorted;
+    for (std::string line; std::getline(lines, line);) sorted.insert(line);
+    return sorted;
+  };
+  const auto installed = state();
+  const std::vector<std::string> commands = log->commands();
+  // Two paths (subnet, default, three rules), the tunnel in two families (two routes, three rules).
+  REQUIRE(commands.size() == 20);
+  for (std::string command : commands) {
+    command.replace(command.find(" add "), 5, " delete ");
+    INFO(command);
+    ip(command.substr(3));
+    CHECK(goes_by("198.51.100.9", "hawser0"));
+    CHECK(goes_by("2001:db8::9", "hawser0"));
+    CHECK(goes_by("203.0.113.7 from 10.1.0.2 oif e1", "e1"));
+    const Routing::Restored restored = routing.restore();
+    CHECK(restored.problem);
+    CHECK(restored.count == 1);
+    CHECK(state() == installed);
+  }
+  REQUIRE(log->undo_all());
 }
 
 TEST_CASE("a path whose device is gone is removed without complaint; one that cannot be made leaves nothing") {

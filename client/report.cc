@@ -45,6 +45,14 @@ HealthItem health_of(const Unusable& u, const std::string& profile_name) {
           .fix = fix_for(u, profile_name)};
 }
 
+// Interfaces in the order of their first paths; of one interface's paths the one that carries comes first.
+void sort_by_interface(std::vector<PathReport>& paths) {
+  std::map<std::string, size_t> order;
+  for (const PathReport& p : paths) order.emplace(p.interface, order.size());
+  std::ranges::stable_sort(paths, {},
+                           [&](const PathReport& p) { return std::pair(order[p.interface], p.state != "active"); });
+}
+
 void add_session(const SessionInfo& session, const Links* links, StatusReport& r) {
   r.rx_bps = session.receive_rate.bps;
   r.tx_bps = session.send_rate.bps;
@@ -55,6 +63,7 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
   r.congestion = to_text(session.congestion);
   for (const PathInfo& p : session.paths)
     r.paths.push_back(make_path_report(p, priority_in_force(links, p.interface, p.priority)));
+  sort_by_interface(r.paths);
   for (size_t i = 0; i < kDropReasons; ++i) {
     const auto reason = static_cast<DropReason>(i);
     if (session.drops[reason] > 0) r.drops[name(reason)] += session.drops[reason];

@@ -139,6 +139,16 @@ std::string path_remark(const PathReport& p, const std::vector<HealthItem>& heal
   return printable(state_text(p));
 }
 
+// Paths of one interface are listed together. The others are named by what tells them from the first: the outer family.
+const PathReport& first_of_interface(const std::vector<PathReport>& paths, const PathReport& p) {
+  const PathReport* first = &p;
+  while (first != paths.data() && (first - 1)->interface == p.interface) --first;
+  return *first;
+}
+std::string family_of(const PathReport& p) {
+  return p.local && p.local->starts_with('[') ? "IPv6" : "IPv4";
+}
+
 }  // namespace
 
 std::string status_table(const StatusReport& r, UnixTime now, HumanStyle style) {
@@ -154,7 +164,8 @@ std::string status_table(const StatusReport& r, UnixTime now, HumanStyle style) 
     for (const PathReport& p : r.paths) {
       const bool live = p.state != "unavailable";
       const auto or_dash = [&](const std::string& text) { return Cell(live ? text : "-"); };
-      rows.push_back({Cell(p.interface), Cell(p.type), Cell(p.priority), Cell(state_text(p), colour_of(p.state)),
+      const std::string label = &first_of_interface(r.paths, p) == &p ? p.interface : "  and " + family_of(p);
+      rows.push_back({Cell(label), Cell(p.type), Cell(p.priority), Cell(state_text(p), colour_of(p.state)),
                       Cell(milliseconds(p.rtt_ms)), or_dash(percent(p.loss, 1)), or_dash(rate(p.rx_bps)),
                       or_dash(rate(p.tx_bps)), or_dash(percent(p.share, 0)),
                       Cell(format_bytes(p.rx_bytes + p.tx_bytes))});
@@ -188,6 +199,9 @@ std::string connected_summary(const StatusReport& r, Duration took, HumanStyle s
     rtt_width = std::max(rtt_width, milliseconds(p.rtt_ms).size());
   }
   for (const PathReport& p : r.paths) {
+    // An interface's other family matters here only while the first does not carry.
+    const PathReport& first = first_of_interface(r.paths, p);
+    if (&first != &p && first.state == "active") continue;
     const std::string name = printable(p.interface), type = printable(p.type), rtt = milliseconds(p.rtt_ms);
     out += "  " + name + std::string(name_width - width(name), ' ') + "  " + type +
            std::string(type_width - width(type), ' ') + "  " + std::string(rtt_width - rtt.size(), ' ') + rtt + "   " +

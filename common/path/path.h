@@ -63,6 +63,8 @@ struct Path {
   InterfaceType type = InterfaceType::other;
   bool metered = false;
   uint32_t gateway_group = 0;
+  uint32_t twins = 0;   // client: LinkUp::twins
+  bool leads = false;   // client: of its twins the one that carries
 
   PathAddress address;
   std::optional<PathAddress> previous_address;  // while an address move is provisional

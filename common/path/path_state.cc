@@ -9,7 +9,7 @@ const char* name(PathState s) {
 }
 
 const char* name(PathReason r) {
-  static constexpr const char* kNames[] = {"none", "no-answer", "no-progress", "down", "closed", "priority", "peer", "flapping", "lossy", "slow"};
+  static constexpr const char* kNames[] = {"none", "no-answer", "no-progress", "down", "closed", "priority", "peer", "flapping", "lossy", "slow", "spare"};
   return kNames[static_cast<size_t>(r)];
 }
 
@@ -33,6 +33,7 @@ PathAction PathMachine::go(PathState to, PathReason reason, Time now) {
 
 PathAction PathMachine::go_working(Time now) {
   const PathReason why = standby_ & kPriority   ? PathReason::priority
+                         : standby_ & kSpare    ? PathReason::spare
                          : standby_ & kFlapping ? PathReason::flapping
                          : standby_ & kLossy    ? PathReason::lossy
                          : standby_ & kSlow     ? PathReason::slow
@@ -70,6 +71,8 @@ PathAction PathMachine::on_event(PathInput input, Time now) {
     case PathInput::clean: return stand_by(kLossy, false, now);
     case PathInput::slow: return stand_by(kSlow, true, now);
     case PathInput::prompt: return stand_by(kSlow, false, now);
+    case PathInput::spare: return stand_by(kSpare, true, now);
+    case PathInput::leads: return stand_by(kSpare, false, now);
     case PathInput::paused:
       return go(PathState::paused, PathReason::priority, now);
     case PathInput::resumed:

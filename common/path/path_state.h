@@ -9,7 +9,7 @@ namespace hawser {
 enum class PathState : uint8_t { validating, active, standby, suspect, lost, paused };
 const char* name(PathState state);
 
-enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer, flapping, lossy, slow };
+enum class PathReason : uint8_t { none, no_answer, no_progress, link_down, closed, priority, peer, flapping, lossy, slow, spare };
 const char* name(PathReason reason);
 
 enum class PathInput : uint8_t {
@@ -26,6 +26,8 @@ enum class PathInput : uint8_t {
   clean,
   slow,             // it arrives so late that nothing gains by it: standby until `prompt`
   prompt,
+  spare,            // another path of its interface carries: standby until it `leads`
+  leads,
   paused,
   resumed,
 };
@@ -47,17 +49,18 @@ class PathMachine {
   PathReason reason() const { return reason_; }
   Time since() const { return since_; }
   // Standby in both directions: the client's wish. What an end finds out about its own direction is its own affair.
-  bool wants_standby() const { return standby_ & (kPriority | kFlapping); }
+  bool wants_standby() const { return standby_ & (kPriority | kFlapping | kSpare); }
   // This end carries nothing here because of what it measures.
   bool ejected() const { return standby_ & (kLossy | kSlow); }
   bool is_lossy() const { return standby_ & kLossy; }
   bool is_slow() const { return standby_ & kSlow; }
   bool is_flapping() const { return standby_ & kFlapping; }
+  bool is_spare() const { return standby_ & kSpare; }
 
   PathAction on_event(PathInput input, Time now);
 
  private:
-  enum Cause : unsigned { kPriority = 1, kFlapping = 2, kLossy = 4, kSlow = 8 };
+  enum Cause : unsigned { kPriority = 1, kFlapping = 2, kLossy = 4, kSlow = 8, kSpare = 16 };
   PathAction go(PathState to, PathReason reason, Time now);
   PathAction go_working(Time now);
   PathAction stand_by(Cause cause, bool on, Time now);

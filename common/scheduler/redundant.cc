@@ -8,7 +8,7 @@ std::optional<size_t> RedundantScheduler::pick(const SchedulerRequest& request, 
   bool primary = false;
   for (const PathView& p : paths) primary = primary || p.tier < 2;
   for (const PathView& p : paths) {
-    if ((primary && p.tier == 2) || !has_room_for(p, request)) continue;
+    if ((primary && p.tier >= 2) || !has_room_for(p, request)) continue;
     if (!best || p.smoothed_rtt < best->smoothed_rtt) best = &p;
   }
   if (!best) return std::nullopt;

@@ -15,7 +15,7 @@
 namespace hawser {
 
 int usable_tier(const SchedulerRequest& request, std::span<const PathView> paths) {
-  int lowest = 2;
+  int lowest = 3;
   for (const PathView& p : paths) lowest = std::min(lowest, p.tier);
   if (lowest != 0) return lowest;  // backup carries only when nothing else works; secondary alone is the preferred
   const bool urgent = is_urgent(request);

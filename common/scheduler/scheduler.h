@@ -16,7 +16,7 @@ namespace hawser {
 struct PathView {
   size_t index = 0;  // the caller's
   PathId id;
-  int tier = 0;  // 0 preferred; 1 secondary: only when no preferred path has room; 2 backup: only when none works
+  int tier = 0;  // 0 preferred; 1 secondary: only when no preferred path has room; 2 backup, 3 spare: only when none works
   bool has_room = false;         // congestion window and pacer allow a full datagram now
   bool has_urgent_room = false;  // a small urgent packet may go although bulk may not
   Duration one_way_delay;        // to the peer without our own queue: minimum, comparable between paths

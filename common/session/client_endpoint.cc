@@ -172,10 +172,15 @@ void ClientEndpoint::open_paths(const UdpTuple& via, Time now) {
   open_spare_paths(now);
 }
 
-// One path for each group of links: the one that answered, else the one to the same server address, else the first.
+// One path for each group of links: the one that answered, else the one to the same server address, else the first. Spares
+// of an interface that has a path already leave room for other interfaces' paths.
 void ClientEndpoint::open_spare_paths(Time now) {
   for (Link& l : links_) {
-    const bool served = std::any_of(links_.begin(), links_.end(), [&](const Link& o) { return o.has_path && o.up.group == l.up.group; });
+    const auto paths = std::count_if(links_.begin(), links_.end(), [](const Link& o) { return o.has_path; });
+    const bool served = std::any_of(links_.begin(), links_.end(), [&](const Link& o) {
+      const bool same_line = l.up.twins != 0 && o.up.twins == l.up.twins;
+      return o.has_path && (o.up.group == l.up.group || (same_line && paths >= static_cast<ptrdiff_t>(kMaxPaths / 2)));
+    });
     if (served || session_->closing()) continue;
     Link* choice = &l;
     for (Link& o : links_) {

@@ -43,6 +43,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
     if (own_path) p.last_own_ack = now;
     p.probes_unanswered = 0;
     apply(p, p.machine.on_event(PathInput::progress, now), now);
+    if (p.machine.is_spare()) elect_leader(p.twins, now);
   }
   if (p.rtt.take_longer()) p.one_way_delay.restart(now);
   const BitRate before = p.pacing_rate();

@@ -60,7 +60,8 @@ struct LinkUp {
   LinkId link;
   SocketAddress local;
   SocketAddress remote;
-  uint32_t group = 0;  // links of one group (one interface) are alternatives: the first that answers becomes the path
+  uint32_t group = 0;  // links of one group (one interface and family) are alternatives: the first that answers becomes the path
+  uint32_t twins = 0;  // paths with equal non-zero values share one line: one carries, the others are its warm spares
   std::string interface;
   InterfaceType type = InterfaceType::other;
   bool metered = false;

@@ -37,11 +37,12 @@ void Session::judge_path(SessionPath& p, Time now) {
 // Only the client knows interfaces; its wish holds for both directions.
 FlapCount* Session::flaps_of(const SessionPath& p) {
   if (p.interface.empty()) return nullptr;
+  const IpAddress::Family family = p.address.tuple.remote.ip.family;
   for (InterfaceFlaps& f : flaps_) {
-    if (f.interface == p.interface) return &f.count;
+    if (f.interface == p.interface && f.family == family) return &f.count;
   }
   if (flaps_.size() >= kMaxPaths) flaps_.erase(flaps_.begin());
-  flaps_.push_back({p.interface, {}});
+  flaps_.push_back({p.interface, family, {}});
   return &flaps_.back().count;
 }
 

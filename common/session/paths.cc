@@ -64,9 +64,11 @@ PathId Session::open_path(const LinkUp& link, bool validated, Time now) {
   p.type = link.type;
   p.metered = link.metered;
   p.gateway_group = link.gateway_group;
+  p.twins = link.twins;
   coupling_.join(p.id, link.gateway_group);
   p.priority = link.priority;
   p.address.validated = true;  // the client chose the server's address; it need not limit what it sends there
+  elect_leader(p.twins, now);
   if (p.priority == wire::PathPriority::backup) apply(p, p.machine.on_event(PathInput::wants_standby, now), now);
   if (p.priority == wire::PathPriority::never) {
     apply(p, p.machine.on_event(PathInput::paused, now), now);
@@ -100,7 +102,6 @@ void Session::validate_path(SessionPath& p, Time now) {
   if (!p.rtt.has_sample()) p.ping_due = true;
   const FlapCount* flaps = flaps_of(p);
   const Duration penalty = flaps ? flaps->penalty(now) : Duration{};
-  const bool was_flapping = p.machine.is_flapping();
   if (penalty.ns > 0 && p.machine.state() != PathState::active) {
     p.settle_at = now + penalty;
     apply(p, p.machine.on_event(PathInput::flapping, now), now);
@@ -108,7 +109,8 @@ void Session::validate_path(SessionPath& p, Time now) {
     apply(p, p.machine.on_event(PathInput::settled, now), now);
   }
   apply(p, p.machine.on_event(PathInput::validated, now), now);
-  if (p.machine.is_flapping() && !was_flapping) send_status(p, now);
+  // Also when it was told before: the server may not have known the path then.
+  if (context_.role == Role::client && p.machine.wants_standby()) send_status(p, now);
 }
 
 // ---- a change of state -------------------------------------------------------------------------------------------
@@ -150,6 +152,43 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   }
   if (context_.role == Role::client && a.from != PathState::validating) send_status(p, now);
   context_.events.push_back(PathChanged{identity_.user, p.id, p.address.tuple.link, a.from, a.to, a.reason, gap});
+  elect_leader(p.twins, now);
+}
+
+// IPv4 and IPv6 of one interface are two ways over one line: together they carry no more than one, and two controllers
+// would probe it twice. The first that works carries, until it is lost, or silent while a spare answers; a benched one is
+// not replaced, for its line is benched. Only the client knows interfaces; the server hears PATH_STATUS.
+void Session::elect_leader(uint32_t twins, Time now) {
+  if (twins == 0) return;
+  const auto works = [](const SessionPath& p) { return p.machine.state() == PathState::active || p.machine.state() == PathState::standby; };
+  SessionPath* leader = nullptr;
+  for (auto& p : paths_) {
+    if (p->twins == twins && p->leads) leader = p.get();
+  }
+  const bool suspect = leader && leader->machine.state() == PathState::suspect;
+  if (!leader || !works(*leader)) {
+    for (auto& p : paths_) {
+      if (p->twins != twins || !works(*p)) continue;
+      if (suspect && p->last_progress <= leader->machine.since()) {
+        if (p->asked_at < leader->machine.since()) p->ping_due = true;
+        continue;
+      }
+      if (leader) leader->leads = false;
+      leader = p.get();
+      leader->leads = true;
+      break;
+    }
+    if (leader && !works(*leader) && !suspect) leader = nullptr;
+  }
+  // With none that works the next one to answer shall carry at once.
+  for (auto& p : paths_) {
+    if (p->twins != twins) continue;
+    const bool spare = leader && p.get() != leader;
+    if (spare == p->machine.is_spare()) continue;
+    apply(*p, p->machine.on_event(spare ? PathInput::spare : PathInput::leads, now), now);
+    if (p->ever_validated) send_status(*p, now);
+    return elect_leader(twins, now);
+  }
 }
 
 wire::PathIntent Session::intent(const SessionPath& p) const {
@@ -171,6 +210,7 @@ void Session::send_status(SessionPath& p, Time now) {
 }
 
 int Session::tier(const SessionPath& p) const {
+  if (p.machine.is_spare()) return 3;
   if (p.machine.state() == PathState::standby) return 2;
   return p.priority == wire::PathPriority::secondary ? 1 : 0;
 }
@@ -192,7 +232,9 @@ void Session::remove_path(PathId id, Time now) {
   if (!p) return;
   apply(*p, p->machine.on_event(PathInput::link_down, now), now);
   coupling_.leave(id);
+  const uint32_t twins = p->twins;
   std::erase_if(paths_, [&](const auto& owned) { return owned->id == id; });
+  elect_leader(twins, now);
 }
 
 // ---- links (client) ----------------------------------------------------------------------------------------------

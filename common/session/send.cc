@@ -110,7 +110,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
   // One-way delays are comparable only when all paths have samples of them.
   const bool comparable = std::all_of(paths_.begin(), paths_.end(), [](const auto& p) {
     const PathState s = p->machine.state();
-    return (s != PathState::active && s != PathState::standby) || p->one_way_delay.has_sample();
+    return (s != PathState::active && s != PathState::standby) || p->machine.is_spare() || p->one_way_delay.has_sample();
   });
   if (!comparable) {
     for (PathView& v : views_) v.one_way_delay = paths_[v.index]->rtt.min() / 2;

@@ -39,9 +39,10 @@ struct ClosedPath {
   std::optional<PathId> told_by;  // the path that carried the last copy
 };
 
-// The memory of an interface that outlives its paths.
+// The memory of an interface's IPv4 or IPv6 that outlives its paths.
 struct InterfaceFlaps {
   std::string interface;
+  IpAddress::Family family = IpAddress::Family::v4;
   FlapCount count;
 };
 
@@ -187,6 +188,7 @@ class Session {
   SessionPath* find_path(PathId id);
   SessionPath* path_of_link(LinkId link);
   SessionPath& add_path(PathId id, const UdpTuple& tuple, uint16_t max_datagram, Time now);
+  void elect_leader(uint32_t twins, Time now);
   void apply(SessionPath& p, const PathAction& action, Time now);
   void follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now);
   void validate_path(SessionPath& p, Time now);

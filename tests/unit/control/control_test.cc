@@ -85,6 +85,22 @@ TEST_CASE("the documented status reads and writes with every key") {
   CHECK(render_json(report).find('\n') == std::string::npos);
 }
 
+TEST_CASE("an interface's second family is listed below the first, and not told while that carries") {
+  StatusReport r = two_paths();
+  PathReport spare = r.paths[0];
+  spare.state = "standby";
+  spare.reason = "spare";
+  spare.local = "[2001:db8::7]:40113";
+  r.paths.insert(r.paths.begin() + 1, spare);
+  const std::string table = status_table(r, UnixTime{1795348083}, {});
+  CHECK(table.find("\nwlan0") < table.find("\n  and IPv6  wifi"));
+  CHECK(table.find("standby: spare") != std::string::npos);
+  const std::string summary = connected_summary(r, Duration::millis(310), {});
+  CHECK(summary.find("wlan0") == summary.rfind("wlan0"));
+  r.paths[0].state = "lost";
+  CHECK(connected_summary(r, Duration::millis(310), {}).find("standby: spare") != std::string::npos);
+}
+
 TEST_CASE("an empty status has every key, too") {
   const Json empty = Json::parse(render_json(StatusReport{}));
   const Json documented = Json::parse(kDocumented);

@@ -10,7 +10,7 @@ start_server
 enrol home laptop
 reaches() { on client ping -q -c 1 -W 3 "$1" >/dev/null; }
 server4=$(inner_server4) server6=$(inner_server6)
-interfaces_with() { status home "[.paths[] | select($1) | .interface] | sort | join(\" \")"; }
+interfaces_with() { status home "[.paths[] | select($1) | .interface] | unique | join(\" \")"; }
 
 step 'outer IPv4 and IPv6 x inner IPv4 and IPv6'
 for outer in 4 6; do

@@ -82,7 +82,8 @@ wait_for 5 'both links, both families' both_known link2
 wait_for 5 'both links, both families' both_known link1
 netlab_measure one_fault 2 || fail 'no valid run'
 judge
-[ "$moved" -le 1000 ] || fail "link2 carried again after $moved ms only"
+# A bar of 1 s, times 1.5 for a single run: an end that only receives notices by its probes.
+[ "$moved" -le 1500 ] || fail "link2 carried again after $moved ms only"
 heal 2
 down home
 e2e_end

@@ -142,15 +142,15 @@ TEST_CASE("a rule or route of ours that goes is told at once, in both families; 
   };
   for (const std::string& command : ours) ip(with(command, "add"));
   ip("rule add pref 4000 lookup 300");
-  Watching w({Duration::millis(60), 1 << 20});
+  Watching w({Duration::millis(500), 1 << 20});
   ip("rule delete pref 4000 lookup 300");
   ip("rule add pref 4000 lookup 300");
-  w.run_for(Duration::millis(100));
+  w.run_for(Duration::millis(600));
   CHECK(w.changes.empty());
   for (const std::string& command : ours) {
     INFO(command);
     ip(with(command, "delete"));
-    w.run_for(Duration::millis(20));
+    w.run_for(Duration::millis(100));
     REQUIRE(w.changes.size() == 1);
     CHECK(w.changes[0].own_removed);
     CHECK_FALSE(w.changes[0].routes_changed);

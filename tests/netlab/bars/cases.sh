@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034
-# The cases of the bars: what DESIGN.md's P1 to P6 and P13 and their relatives are in netlab. Sourced by ../bars.sh.
+# The cases of the bars: what DESIGN.md's P1 to P6, P13 and P15 and their relatives are in netlab. Sourced by ../bars.sh.
 #
 # define_case CASE VARIANT sets:
-#   kind       what is done: tcp, alone, echo, shared, fall, web (a function measure_KIND in measure.sh)
+#   kind       what is done: tcp, alone, echo, shared, start, fall, web (a function measure_KIND in measure.sh)
 #   links      an emulator setting string per link
 #   flows      inner TCP, HEADING:COUNT..
 #   bars       METRIC:min|max:LIMIT:UNIT.., judged in this order; a limit "-" is a report
@@ -17,6 +17,7 @@ case_list() {
   printf 'P5 %s\n' baseline rtt_40 rtt_70 rtt_120 rtt_320 jit_5 jit_20 loss_05 loss_2 bw_4to1 bw_10to1 dual_lte fiber_lte lte_starlink lte_geo congested
   printf 'P6 %s\n' p1-links modem-buffer slow-links
   printf "P13 %s\n" {1,2,3}-{cubic,reno}-{bdp,100ms}
+  printf 'P15 %s\n' alive first-dead first-deaf
   printf 'links %s\n' three four
   printf 'rate %s\n' 0.3 1 300
   printf 'delay %s\n' 1-300 1-1 300-300
@@ -33,6 +34,7 @@ define_case() {
     P5) define_pair "$2" ;;
     P6) define_echo "$2" ;;
     P13) define_shared "$2" ;;
+    P15) define_start "$2" ;;
     links | rate | delay | asymmetric) define_unlike "$@" ;;
     fall) define_fall "$2" ;;
     web) define_web "$2" ;;
@@ -144,6 +146,15 @@ define_unlike() {
       choose_flows "$2" || return ;;
     *) return 1 ;;
   esac
+}
+
+# From the command to the first inner round trip; the first link as it should be, dead, or deaf (the answers are lost).
+define_start() {
+  local limit=0.35
+  case $1 in alive) limit=0.25 ;; first-dead | first-deaf) ;; *) return 1 ;; esac
+  links=('rate=50M delay=25ms' 'rate=50M delay=25ms')
+  kind=start first=${1#first-} seconds=2 skip=1
+  bars=("up:max:$limit:s" first_ping:max:-:s)
 }
 
 # The faster link falls to a tenth of its rate for ten seconds and returns; four flows and an echo.

@@ -200,6 +200,24 @@ measure_shared() {
   value[competitor_share]=$(awk -v g="${value[competitor]}" -v bps="$(rate_of "$bottleneck" down)" 'BEGIN { printf "%.4f", g * 1e6 / (bps * 1448 / 1514) }')
 }
 
+# ---- The start -----------------------------------------------------------------------------------------------------------------
+
+# vpn-up returns after an inner round trip; the kernel's own ping follows at once, over the routes.
+measure_start() {
+  local began
+  disconnect
+  link_set 1 both blackhole=off
+  case $first in dead) link_set 1 both blackhole=on ;; deaf) link_set 1 down blackhole=on ;; esac
+  sleep 0.5
+  began=$(date +%s%N)
+  up home
+  value[up]=$(seconds_since "$began")
+  connected=true
+  on client ping -q -c 1 -W 2 "$INET4" >/dev/null || fail 'vpn-up returned, and nothing passes'
+  value[first_ping]=$(seconds_since "$began")
+}
+seconds_since() { awk -v ns=$(($(date +%s%N) - $1)) 'BEGIN { printf "%.3f", ns / 1e9 }'; }
+
 # ---- A rate that falls and returns ---------------------------------------------------------------------------------------------
 
 measure_fall() {

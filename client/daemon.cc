@@ -117,6 +117,7 @@ void Daemon::make_engine() {
                               .engine = engine_.get(),
                               .routing = &*routing_,
                               .log = &log_,
+                              .loop = &loop_,
                               .policy = {.profile = setup_.profile,
                                          .only = setup_.run.only,
                                          .without = setup_.run.without,

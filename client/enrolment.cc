@@ -33,6 +33,7 @@ Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair
                               .engine = engine_.get(),
                               .routing = nullptr,
                               .log = &log_,
+                              .loop = &loop_,
                               .policy = {.profile = setup_.profile, .only = {}, .without = {}, .own_tunnel = {}},
                               .guard_all = false});
   servers_.emplace(loop_, log_, setup_.profile.endpoints, "",

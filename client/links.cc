@@ -34,8 +34,13 @@ IpAddress somewhere(IpAddress::Family family) {
 
 }  // namespace
 
+Links::Links(Setup setup) : setup_(std::move(setup)) {
+  if (setup_.loop != nullptr) nat64_.emplace(*setup_.loop, *setup_.log, [this] { reconcile(); });
+}
+
 void Links::set_interfaces(std::vector<Interface> interfaces) {
   interfaces_ = std::move(interfaces);
+  if (nat64_) nat64_->network_changed();
   reconcile();
 }
 
@@ -52,12 +57,13 @@ void Links::apply(const PathSetting& setting) {
 
 void Links::reconcile() {
   const std::vector<Unusable> unusable_before = std::exchange(unusable_, {});
-  incomplete_ = false;
+  incomplete_ = needs_nat64_ = false;
   std::map<Key, Wanted> wanted;
   for (const Interface& i : interfaces_) {
     if (setup_.policy.considers(i)) consider(i, wanted);
   }
   note_missing_names();
+  if (nat64_) needs_nat64_ ? nat64_->look() : nat64_->rest();
   remove_links_not_in(wanted);
   reconcile_routing(wanted);
   for (const auto& [key, w] : wanted) add_or_update(key, w);
@@ -71,7 +77,7 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
   if (priority == wire::PathPriority::never) return add_unusable(i, "never", "priority is never");
   if (!i.up || !i.carrier) return add_unusable(i, "down", i.up ? "no carrier" : "the interface is down");
   bool has_address = false, has_route = endpoints_.empty();
-  for (const SocketAddress& endpoint : endpoints_) {
+  for (const SocketAddress& endpoint : endpoints_for(i)) {
     const auto source = source_for(i, endpoint.ip);
     if (!source) continue;
     has_address = true;
@@ -94,8 +100,26 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
     wanted.emplace(Key{i.index, source->address, endpoint}, std::move(w));
   }
   if (endpoints_.empty()) return;  // nothing is wrong with the interface: the server's name is not resolved yet
-  if (!has_address) return add_unusable(i, "no-address", "no address to reach the server from");
+  if (!has_address) {
+    needs_nat64_ = needs_nat64_ || !i.addresses.empty();
+    const bool v6_only = !i.addresses.empty() && i.addresses.front().address.is_v6();
+    return add_unusable(i, "no-address",
+                        v6_only ? "IPv6 only, the server is known by IPv4, and the network's DNS names no translator"
+                                : "no address to reach the server from");
+  }
   if (!has_route) add_unusable(i, "no-route", "no route to the server: " + i.name + " has no default gateway");
+}
+
+// The server's addresses, and without IPv4 on the interface its IPv4 ones as the network's translator knows them.
+std::vector<SocketAddress> Links::endpoints_for(const Interface& i) const {
+  std::vector<SocketAddress> all = endpoints_;
+  if (!nat64_ || i.addresses.empty() || i.addresses.front().address.is_v4()) return all;
+  for (const SocketAddress& e : endpoints_) {
+    for (const IpPrefix& prefix : nat64_->prefixes()) {
+      if (const auto translated = nat64_address(prefix, e.ip)) all.push_back({*translated, e.port, 0});
+    }
+  }
+  return all;
 }
 
 void Links::add_unusable(const Interface& i, std::string reason, std::string text) {

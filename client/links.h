@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/link_policy.h"
+#include "client/nat64.h"
 #include "client/pump.h"
 #include "platform/log.h"
 #include "platform/routing.h"
@@ -21,13 +22,14 @@ class Links {
     Endpoint* engine = nullptr;
     Routing* routing = nullptr;  // null: no routes and rules are touched (vpn-join)
     Log* log = nullptr;
+    EventLoop* loop = nullptr;  // null: nothing is asked of DNS
     LinkPolicy policy;
     // With all traffic in the tunnel, every interface that others may reach us by keeps a way back, also those that
     // are not links: an inbound connection by a --without interface survives too.
     bool guard_all = false;
   };
   // What the pointers of `setup` name must outlive this.
-  explicit Links(Setup setup) : setup_(std::move(setup)) {}
+  explicit Links(Setup setup);
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
@@ -72,6 +74,7 @@ class Links {
 
   void reconcile();
   void consider(const Interface& interface, std::map<Key, Wanted>& wanted);
+  std::vector<SocketAddress> endpoints_for(const Interface& interface) const;
   void add_unusable(const Interface& interface, std::string reason, std::string text);
   void note_missing_names();
   void log_unusable(const std::vector<Unusable>& before);
@@ -89,6 +92,8 @@ class Links {
   std::vector<Unusable> unusable_;
   uint32_t next_link_ = 1;
   bool incomplete_ = false;
+  std::optional<Nat64> nat64_;
+  bool needs_nat64_ = false;
 };
 
 // More addresses of a server than these are not tried.

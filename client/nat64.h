@@ -1,0 +1,53 @@
+// An interface with IPv6 only reaches a server that is known by IPv4 through the network's translator: its prefix is
+// found by asking DNS for ipv4only.arpa (RFC 7050), and the server's address is put into it (RFC 6052).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/net.h"
+#include "platform/log.h"
+#include "platform/loop.h"
+#include "platform/resolve.h"
+
+namespace hawser::client {
+
+// The prefixes in the answers to ipv4only.arpa, each once; its real addresses are no news.
+std::vector<IpPrefix> nat64_prefixes(std::span<const IpAddress> answers);
+// `v4` as the translator of `prefix` knows it (32, 40, 48, 56, 64 or 96 bits); else nothing.
+std::optional<IpAddress> nat64_address(const IpPrefix& prefix, const IpAddress& v4);
+
+class Nat64 {
+ public:
+  // `callback` when the prefixes changed. Both outlive this.
+  Nat64(EventLoop& loop, Log& log, std::function<void()> callback);
+
+  // Asks DNS, soon again while there is no answer: a resolver comes a little later than an address.
+  void look();
+  // Nobody needs it now.
+  void rest();
+  // Another network may have another translator; what is known stays until then.
+  void network_changed() { interval_ = kFirst; }
+  const std::vector<IpPrefix>& prefixes() const { return prefixes_; }
+
+ private:
+  static constexpr Duration kFirst = Duration::millis(500);
+  static constexpr Duration kMost = Duration::seconds(300);
+
+  void ask();
+  void answered(const Result<std::vector<IpAddress>>& addresses);
+
+  EventLoop& loop_;
+  Log& log_;
+  std::function<void()> callback_;
+  std::unique_ptr<Resolution> running_;
+  bool asking_ = false;
+  EventLoop::Timer timer_;
+  Duration interval_ = kFirst;
+  std::vector<IpPrefix> prefixes_;
+};
+
+}  // namespace hawser::client

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# A network with IPv6 only, for tests: a DNS server that knows ipv4only.arpa (RFC 7050), and a stateless translator of UDP
+# (RFC 7915) between 64:ff9b::/96 and IPv4, where the one client that it sees is 192.0.2.200.
+#   nat64.py dns ADDRESS PREFIX | nat64.py translate DEVICE
+import fcntl
+import ipaddress
+import os
+import socket
+import struct
+import sys
+
+PREFIX = ipaddress.IPv6Address("64:ff9b::").packed[:12]
+OUTSIDE = ipaddress.IPv4Address("192.0.2.200").packed
+
+
+def dns(address, prefix):
+    synthesized = [ipaddress.IPv6Address(prefix).packed[:12] + bytes([192, 0, 0, n]) for n in (170, 171)]
+    literal = [bytes([192, 0, 0, n]) for n in (170, 171)]
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind((address, 53))
+    while True:
+        query, peer = s.recvfrom(512)
+        end = query.index(0, 12) + 5  # the name, its type and class
+        question, kind = query[12:end], struct.unpack(">H", query[end - 4:end - 2])[0]
+        known = question.lower().startswith(b"\x08ipv4only\x04arpa\x00")
+        data = {1: literal, 28: synthesized}.get(kind, []) if known else []
+        answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(d)) + d for d in data)
+        head = query[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, len(data), 0, 0)
+        s.sendto(head + question + answers, peer)
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def with_udp_checksum(pseudo, udp):
+    bare = udp[:6] + b"\0\0" + udp[8:]
+    return udp[:6] + struct.pack(">H", checksum(pseudo + bare) or 0xFFFF) + udp[8:]
+
+
+def translate(device):
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH", device.encode(), 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+    inside = None
+    while True:
+        p = os.read(tun, 2048)
+        if p[0] >> 4 == 6 and p[6] == 17 and p[24:36] == PREFIX:
+            inside, to, udp = p[8:24], p[36:40], p[40:]
+            udp = with_udp_checksum(OUTSIDE + to + struct.pack(">HH", 17, len(udp)), udp)
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0x4000, p[7] - 1, 17, 0) + OUTSIDE + to
+            os.write(tun, head[:10] + struct.pack(">H", checksum(head)) + head[12:] + udp)
+        elif p[0] == 0x45 and p[9] == 17 and p[16:20] == OUTSIDE and inside:
+            source, udp = PREFIX + p[12:16], p[20:]
+            udp = with_udp_checksum(source + inside + struct.pack(">II", len(udp), 17), udp)
+            os.write(tun, struct.pack(">IHBB", 0x60000000, len(udp), 17, p[8] - 1) + source + inside + udp)
+
+
+if __name__ == "__main__":
+    {"dns": dns, "translate": translate}[sys.argv[1]](*sys.argv[2:])

@@ -35,6 +35,7 @@ enum class DropReason : uint8_t {
   duplicate,          // a second copy of a packet
   reassembly,         // a piece whose other piece never came
   expired,            // reinjection gave up
+  ecn_congestion,     // CE on the outer header of a packet whose sender understands no mark (RFC 6040)
   no_buffer,          // the packet pool is at its bound
   transmit,           // the socket refused the datagram
   count_

@@ -5,6 +5,7 @@
 
 #include "common/constants.h"
 #include "common/drop.h"
+#include "common/queue/ecn.h"
 #include "common/queue/packet.h"
 #include "common/wire/frame.h"
 
@@ -14,8 +15,9 @@ class Reassembly {
  public:
   explicit Reassembly(PacketPool& pool) : pool_(pool) {}
 
-  // A piece. Returns the whole packet when it completes one, else an empty Packet.
-  Packet on_piece(const wire::FragmentFrame& f, Time now, DropCounters& drops) {
+  // A piece. Returns the whole packet when it completes one, else an empty Packet. `outer_ecn`: the mark of the piece's
+  // datagram on entry, of both pieces' datagrams when the packet is whole.
+  Packet on_piece(const wire::FragmentFrame& f, uint8_t& outer_ecn, Time now, DropCounters& drops) {
     Entry* entry = nullptr;
     Entry* oldest = &entries_[0];
     for (Entry& e : entries_) {
@@ -30,11 +32,12 @@ class Reassembly {
     }
     if (!entry) {
       if (oldest->first) drops.count(DropReason::reassembly);
-      *oldest = Entry{f.lane, f.seq24, f.offset, f.last, now, pool_.copy_of(f.payload)};
+      *oldest = Entry{f.lane, f.seq24, f.offset, f.last, outer_ecn, now, pool_.copy_of(f.payload)};
       if (!oldest->first) drops.count(DropReason::no_buffer);
       return {};
     }
     if (entry->last == f.last) return {};  // the same piece again
+    outer_ecn = ecn::joined(entry->outer_ecn, outer_ecn);
     return join(*entry, f, drops);
   }
 
@@ -44,6 +47,7 @@ class Reassembly {
     uint32_t seq24 = 0;
     uint16_t offset = 0;
     bool last = false;
+    uint8_t outer_ecn = 0;
     Time began;
     Packet first;  // the piece that came first, whichever it is
   };

@@ -1,6 +1,7 @@
 // From UDP to TUN, top to bottom: which path and number, open, replay window, frames, resequencer, deliveries.
 #include <algorithm>
 
+#include "common/queue/ecn.h"
 #include "common/session/session.h"
 
 namespace hawser {
@@ -104,9 +105,9 @@ bool Session::on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plai
     if (next != wire::FrameReader::Next::frame) break;
     eliciting = eliciting || wire::is_ack_eliciting(frame);
     if (auto* data = std::get_if<wire::DataFrame>(&frame)) {
-      on_data(*data, now);
+      on_data(*data, d, now);
     } else if (auto* piece = std::get_if<wire::FragmentFrame>(&frame)) {
-      on_fragment(*piece, now);
+      on_fragment(*piece, d, now);
     } else if (auto* ack = std::get_if<wire::AckFrame>(&frame)) {
       on_ack(*path, *ack, now);
     } else if (auto* challenge = std::get_if<wire::PathChallengeFrame>(&frame)) {
@@ -136,13 +137,18 @@ bool Session::on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plai
   return eliciting || reader.skipped_unknown();
 }
 
-void Session::on_data(const wire::DataFrame& f, Time now) { deliver(f.lane, f.packet_class, f.seq24, f.payload, {}, now); }
+void Session::on_data(const wire::DataFrame& f, const ReceivedDatagram& d, Time now) {
+  // The payload is a part of the datagram, which was opened in place and may be written to.
+  const auto at = static_cast<size_t>(f.payload.data() - d.bytes.data());
+  deliver(f.lane, f.packet_class, f.seq24, d.bytes.subspan(at, f.payload.size()), d.ecn, {}, now);
+}
 
-void Session::on_fragment(const wire::FragmentFrame& f, Time now) {
-  Packet whole = reassembly_.on_piece(f, now, drops_);
+void Session::on_fragment(const wire::FragmentFrame& f, const ReceivedDatagram& d, Time now) {
+  uint8_t outer_ecn = d.ecn;
+  Packet whole = reassembly_.on_piece(f, outer_ecn, now, drops_);
   if (!whole) return;
-  const ByteSpan bytes = whole.bytes();
-  deliver(f.lane, f.packet_class, f.seq24, bytes, std::move(whole), now);
+  const MutableByteSpan bytes = whole.writable();
+  deliver(f.lane, f.packet_class, f.seq24, bytes, outer_ecn, std::move(whole), now);
 }
 
 // An inner packet may only claim addresses that the server gave this user (the server's check; WireGuard's "cryptokey
@@ -153,7 +159,8 @@ bool Session::source_is_users(ByteSpan packet) const {
   return IpAddress::v6(packet.subspan(8, 16)) == identity_.inner_v6;
 }
 
-void Session::deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, ByteSpan packet, Packet owner, Time now) {
+void Session::deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, MutableByteSpan packet, uint8_t outer_ecn, Packet owner,
+                      Time now) {
   const bool v4 = packet.size() >= 20 && packet[0] >> 4 == 4;
   const bool v6 = packet.size() >= 40 && packet[0] >> 4 == 6;
   if (!v4 && !v6) {
@@ -164,6 +171,15 @@ void Session::deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, Byt
     drops_.count(DropReason::spoofed_source);
     return;
   }
+  const uint8_t inner_ecn = ecn::of_packet(packet);
+  const auto mark = ecn::decapsulated(inner_ecn, outer_ecn);
+  if (!mark) {
+    drops_.count(DropReason::ecn_congestion);
+    // Its datagram is acknowledged, so no repair will come: nobody needs to wait for it.
+    resequencer_.on_gave_up(lane, seq24, 1, now, context_.deliveries);
+    return;
+  }
+  if (*mark != inner_ecn) set_ecn(packet, *mark);
   last_inner_traffic_ = now;
   inner_received_bytes_ += packet.size();
   inner_receive_rate_.add(packet.size(), now);

@@ -133,9 +133,10 @@ class Session {
   SessionPath* path_for_low8(uint8_t low8);
   std::optional<PathId> new_path_id(uint8_t low8) const;
   bool on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plaintext, PacketNumber pn, Time now);
-  void on_data(const wire::DataFrame& f, Time now);
-  void on_fragment(const wire::FragmentFrame& f, Time now);
-  void deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, ByteSpan packet, Packet owner, Time now);
+  void on_data(const wire::DataFrame& f, const ReceivedDatagram& d, Time now);
+  void on_fragment(const wire::FragmentFrame& f, const ReceivedDatagram& d, Time now);
+  void deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, MutableByteSpan packet, uint8_t outer_ecn, Packet owner,
+               Time now);
   bool source_is_users(ByteSpan packet) const;
 
   // send.cc

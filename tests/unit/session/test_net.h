@@ -169,6 +169,8 @@ class TestNet {
   std::function<RegistryAnswer(const PublicKey&, const std::optional<std::array<uint8_t, 16>>&)> answer;
   // Called with each datagram before it travels; may change it. Returns false to drop it.
   std::function<bool(bool to_server, std::vector<uint8_t>&, TestLink&)> tap;
+  // Called with each datagram as it arrives: the ECN mark that it comes with.
+  std::function<uint8_t(bool to_server, ByteSpan)> outer_ecn;
   std::function<void(ByteSpan)> on_client_packet, on_server_packet;
 
   template <typename T>
@@ -184,6 +186,7 @@ class TestNet {
     d.bytes = bytes;
     d.from = to_server ? UdpTuple{LinkId{0}, l.up.remote, l.up.local} : UdpTuple{l.up.link, l.up.local, l.up.remote};
     d.received_at = now;
+    if (outer_ecn) d.ecn = outer_ecn(to_server, bytes);
     Endpoint& e = to_server ? *server : *client;
     e.on_datagrams(std::span(&d, 1), now);
     drain(e, to_server);

@@ -18,4 +18,8 @@ Status set_sysctl(const std::string& key, const std::string& value);
 // get accept_ra=2, else forwarding would make them forget it.
 Result<std::vector<std::string>> enable_forwarding(UndoLog& log);
 
+// A translator that lost sight of a connection's acknowledgements (a restart, a move) calls the next ones invalid and
+// passes them on untranslated: the connection hangs. Lenient tracking, which checks resets only, lets it go on.
+inline constexpr const char* kLenientTracking = "net/netfilter/nf_conntrack_tcp_be_liberal";
+
 }  // namespace hawser

@@ -177,6 +177,7 @@ Status make_registry(const CommonOptions& common, const ServerSettings& settings
 Status make_sysctl(const CommonOptions& common) {
   std::vector<std::pair<std::string, std::string>> wanted = {{"net/ipv4/ip_forward", "1"}};
   if (get_sysctl("net/ipv6/conf/all/forwarding")) wanted.emplace_back("net/ipv6/conf/all/forwarding", "1");
+  if (get_sysctl(kLenientTracking)) wanted.emplace_back(kLenientTracking, "1");
   auto interfaces = list_interfaces();
   if (!interfaces) return interfaces.error();
   for (const Interface& i : *interfaces) {

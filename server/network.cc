@@ -29,6 +29,7 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
 
   // The table before forwarding: there is no moment in which users reach each other or the metadata service.
   if (auto id = network.undo_->apply(network.firewall_table(settings)); !id) return fail(id.error());
+  network.track_leniently(settings, log);
   auto changed = enable_forwarding(*network.undo_);
   if (!changed) return fail(changed.error());
   for (const std::string& line : *changed) log.notice("forwarding: " + line + " (undone when the server stops)");
@@ -37,6 +38,15 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
                 settings.interface + " there, for example: ufw route allow in on " + settings.interface);
   }
   return network;
+}
+
+// Best effort: a service that may not write kernel settings has it from `vpn-server init`.
+void Network::track_leniently(const ServerSettings& settings, Log& log) {
+  const auto value = get_sysctl(kLenientTracking);
+  if (!settings.nat || !value || *value == "1") return;
+  if (undo_->apply(SysctlChange{kLenientTracking, "1"})) {
+    log.notice("users' connections survive a restart: nf_conntrack_tcp_be_liberal: " + *value + " -> 1 (undone when the server stops)");
+  }
 }
 
 Status Network::add_addresses(const ServerSettings& settings, Log& log) {

@@ -36,6 +36,7 @@ class Network {
 
  private:
   Network(TunDevice tun, std::unique_ptr<UndoLog> undo) : tun_(std::move(tun)), undo_(std::move(undo)) {}
+  void track_leniently(const ServerSettings& settings, Log& log);
   Status add_addresses(const ServerSettings& settings, Log& log);
   NftTable firewall_table(const ServerSettings& settings) const;
 

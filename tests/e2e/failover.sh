@@ -2,7 +2,7 @@
 # Links that go, fade and lie, one after the other, under a TCP download and a UDP echo: how long each stalls, what is lost,
 # when the link carries its share again.
 #   tests/e2e/failover.sh [--runs 5 --bars] [--json FILE] [FAULT..]
-# timeout: 600
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh"
 failover_options "$@"
@@ -62,6 +62,24 @@ heal_delay-step() { link_set "$1" both delay=$([ "$1" = 1 ] && echo 10ms || echo
 hit_nat-rebound() { nat_rebind "$1"; }
 heal_nat-rebound() { :; }
 
+# Killed without a word, and started a second later.
+hit_server-restart() {
+  kill -9 "$server_pid"
+  wait "$server_pid" 2>/dev/null
+  sleep 1
+  run_server
+}
+heal_server-restart() { :; }
+# The address that carries goes; the server was announced under another one, too.
+hit_server-moved() {
+  on server sysctl -q net.ipv4.conf.eth0.promote_secondaries=1
+  moved_from=$(status home '[.paths[] | select(.state == "active") | .remote] | unique | .[0] | sub(":[0-9]+$"; "")')
+  on server ip addr del "$moved_from/24" dev eth0
+}
+heal_server-moved() { on server ip addr add "$moved_from/24" dev eth0; }
+hit_all-down() { link_down 1; link_down 2; }
+heal_all-down() { link_up 1; link_up 2; }
+
 hit_first-back() { link_down "$1"; }
 heal_first-back() { link_up "$1"; }
 hit_second-back() { link_down "$1"; }
@@ -69,7 +87,7 @@ heal_second-back() { link_up "$1"; }
 hit_flapping() {
   local i start
   start=$(milliseconds)
-  for i in $(seq 1 10); do
+  for i in $(seq 1 "30"); do
     link_blackhole "$1" on
     until_ms $((start + i * 2000 - 1000))
     link_blackhole "$1" off
@@ -91,7 +109,10 @@ bars_of loss-ramp 300 250 -        # 0 to 100 % in 5 s
 bars_of rate-fade 300 250 -        # down to 1 Mbit/s
 bars_of delay-step 300 250 -       # +100 ms each way
 bars_of nat-rebound 300 250 -
-bars_of flapping 300 250 -         # a second dead, a second alive
+bars_of flapping 300 250 -         # a second dead, a second alive, for a minute
+bars_of server-restart 3000 2000 3000  # a second of it there is no server
+bars_of server-moved 1500 1500 3000
+bars_of all-down 61000 61000 3000        # a minute without any link: the inner connection is there when they return
 bars_of first-back - - 1000
 bars_of second-back - - 1000
 
@@ -106,6 +127,9 @@ failover blackhole-up 1
 failover blackhole-down 2
 failover loss-ramp 1
 failover nat-rebound 2
+failover server-restart 1
+failover server-moved 1
+failover all-down 1
 failover rate-fade 1
 failover delay-step 2
 streams=4

@@ -24,7 +24,7 @@ failover_options() {
 # The bars, in ms (- is none): longest stall of the inner TCP, outage of the echo, time until the link carries its share.
 declare -A bar_stall bar_outage bar_share
 # Seconds of faults that take longer than others.
-declare -A lasting=([loss-ramp]=9 [flapping]=20)
+declare -A lasting=([loss-ramp]=9 [flapping]=60 [server-restart]=6 [server-moved]=6 [all-down]=60)
 bars_of() {  # FAULT STALL OUTAGE SHARE
   bar_stall[$1]=$2 bar_outage[$1]=$3 bar_share[$1]=$4
 }

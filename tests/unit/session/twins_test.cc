@@ -104,7 +104,8 @@ TEST_CASE("spares leave room for other interfaces: each of twelve has a path") {
   connect(net);
   net.run(Duration::seconds(2));
   size_t active = 0, spare = 0;
-  for (const PathInfo& p : net.server->sessions(net.now).at(0).paths) {
+  const SessionInfo session = net.server->sessions(net.now).at(0);
+  for (const PathInfo& p : session.paths) {
     active += p.state == PathState::active;
     spare += p.state == PathState::standby;
   }

@@ -6,6 +6,9 @@
 #include "tests/sim/scenario/units.h"
 
 namespace hawser::sim {
+namespace {
+constexpr int64_t kMostUsers = 200;  // inner addresses are 10.9.0.2 and up
+}
 
 void check_keys(const toml::table& t, std::span<const std::string_view> known, const std::string& where) {
   for (const auto& [key, value] : t) {
@@ -20,6 +23,12 @@ std::optional<std::string> text(const toml::table& t, std::string_view key) {
   if (!node) return std::nullopt;
   if (const auto v = node->value<std::string>(); node->is_string()) return v;
   throw ScenarioError("'" + std::string(key) + "' is written in quotes (line " + std::to_string(node->source().begin.line) + ")");
+}
+
+size_t read_user(const toml::table& t) {
+  const int64_t user = t["user"].value_or(int64_t{1});
+  if (user < 1 || user > kMostUsers) throw ScenarioError("user " + std::to_string(user) + " is not within 1 and " + std::to_string(kMostUsers));
+  return static_cast<size_t>(user - 1);
 }
 
 namespace {
@@ -102,6 +111,13 @@ Scenario read_scenario(const toml::table& t, const std::string& file, const std:
   });
   each_table(t, "bar", [&](const toml::table& bar) { s.bars.push_back(read_bar(bar)); });
   if (s.links.empty()) throw ScenarioError("there is no link");
+  for (const LinkSpec& link : s.links) s.tunnel.users = std::max(s.tunnel.users, link.user + 1);
+  for (const FlowSettings& flow : s.flows) {
+    const auto belongs = [&](const LinkSpec& link) { return link.is_path && link.user == flow.user; };
+    if (flow.over.empty() && std::none_of(s.links.begin(), s.links.end(), belongs)) {
+      throw ScenarioError("flow " + flow.name + " is of user " + std::to_string(flow.user + 1) + ", who has no link");
+    }
+  }
   for (const LinkSpec& link : s.links) {
     const auto named = [&](const LinkSpec& other) { return other.name() == link.via; };
     if (!link.via.empty() && std::none_of(s.links.begin(), s.links.end(), named)) {

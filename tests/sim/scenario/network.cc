@@ -45,7 +45,7 @@ void Network::add_links() {
         to_server.push_back(&shared.up);
         to_client.insert(to_client.begin(), &shared.down);
       }
-      interface = tunnel_->add_interface(spec.interface, to_server, to_client);
+      interface = tunnel_->add_interface(spec.user, spec.interface, to_server, to_client);
       if (!spec.starts_down) {
         Step up;
         up.up = spec.up;
@@ -100,7 +100,7 @@ void Network::add_flows() {
   uint16_t client_port = kFirstClientPort;
   for (const FlowSettings& f : scenario_.flows) {
     const uint16_t server_port = f.port ? f.port : default_port(f.type);
-    Host* client = &tunnel_->client();
+    Host* client = &tunnel_->client(f.user);
     Host* server = &tunnel_->server();
     if (!f.over.empty()) std::tie(client, server) = hosts_over(f.over);
     flows_.push_back(make_flow(loop_, f, FlowEnds{*client, *server, client_port, server_port, seed_}));

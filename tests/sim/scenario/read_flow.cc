@@ -7,7 +7,7 @@
 namespace hawser::sim {
 namespace {
 
-constexpr std::string_view kFlowKeys[] = {"name", "type", "heading", "count", "over", "start", "stop", "congestion", "window", "bytes",
+constexpr std::string_view kFlowKeys[] = {"name", "type", "user", "heading", "count", "over", "start", "stop", "congestion", "window", "bytes",
                                           "packet", "rate", "pps", "port", "dscp", "interval", "new-connection", "burst", "counts"};
 
 // Each type has its own idea of a usual packet.
@@ -48,6 +48,7 @@ std::vector<FlowSettings> read_flows(const toml::table& t) {
   f.heading = read_heading(text(t, "heading").value_or("down"));
   f.over = text(t, "over").value_or("");
   if (!f.over.empty()) f.count_in_goodput = false;
+  f.user = read_user(t);
   if (const auto v = text(t, "start")) f.start = parse_duration(*v);
   if (const auto v = text(t, "stop")) f.stop = parse_duration(*v);
   if (const auto v = text(t, "congestion")) {

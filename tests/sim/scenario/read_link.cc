@@ -8,7 +8,7 @@
 namespace hawser::sim {
 namespace {
 
-constexpr std::string_view kLinkKeys[] = {"name",      "via",     "path",  "starts-down", "type",      "metered",   "gateway-group",
+constexpr std::string_view kLinkKeys[] = {"name",      "user",    "via",     "path",  "starts-down", "type",      "metered",   "gateway-group",
                                           "priority",  "rate",    "delay", "jitter",      "jitter-form", "queue",   "aqm",
                                           "loss",      "burst",   "duplicate", "blackhole", "paused",  "up",        "down",
                                           "steps",     "repeat",  "vary"};
@@ -139,6 +139,7 @@ LinkSpec read_link(const toml::table& t, Duration length) {
   link.interface.name = text(t, "name").value_or("");
   if (link.name().empty()) throw ScenarioError("a link has no name");
   check_keys(t, kLinkKeys, "link " + link.name());
+  link.user = read_user(t);
   link.via = text(t, "via").value_or("");
   link.is_path = t["path"].value_or(true);
   link.starts_down = t["starts-down"].value_or(false);

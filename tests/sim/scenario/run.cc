@@ -35,7 +35,22 @@ double time_to(double target, const std::vector<FlowResult>& flows, const Scenar
   return scenario.length.to_seconds();
 }
 
-void add_flow_values(RunResult& r) {
+// How evenly the users share: each counted flow's part of all, and the least user's part of an even share.
+void add_shares(RunResult& r, const Scenario& scenario, double goodput) {
+  if (scenario.tunnel.users < 2 || goodput <= 0) return;
+  std::map<size_t, double> of_user;
+  for (size_t f = 0; f < r.flows.size(); ++f) {
+    if (!r.flows[f].counts) continue;
+    const double part = r.flows[f].values.at("goodput") / goodput;
+    r.values[r.flows[f].name + ".of_all"] = part;
+    of_user[scenario.flows[f].user] += part;
+  }
+  double least = 1;
+  for (const auto& [user, part] : of_user) least = std::min(least, part);
+  r.values["least_of_fair"] = least * static_cast<double>(of_user.size());
+}
+
+void add_flow_values(RunResult& r, const Scenario& scenario) {
   double goodput = 0, goodput_up = 0, goodput_down = 0;
   for (const FlowResult& f : r.flows) {
     for (const auto& [key, value] : f.values) r.values[f.name + "." + key] = value;
@@ -51,6 +66,7 @@ void add_flow_values(RunResult& r) {
     }
   }
   r.values["goodput"] = goodput;
+  add_shares(r, scenario, goodput);
   if (goodput_up > 0 && goodput_down > 0) {
     r.values["goodput_up"] = goodput_up;
     r.values["goodput_down"] = goodput_down;
@@ -116,6 +132,7 @@ void add_step_values(RunResult& r, const Scenario& scenario) {
 }
 
 void add_engine_values(RunResult& r, Network& net) {
+  // The first user's client stands for all.
   for (EngineEnd* end : {&net.tunnel().client(), &net.tunnel().server()}) {
     const std::string prefix = end == &net.tunnel().client() ? "client." : "server.";
     for (const SessionInfo& s : end->engine().sessions(net.loop().now())) {
@@ -177,7 +194,7 @@ RunResult run_once(const Scenario& scenario, uint64_t seed, const std::string& o
   }
   if (up) possible += ceiling(scenario, only, Heading::up);
   if (down) possible += ceiling(scenario, only, Heading::down);
-  add_flow_values(r);
+  add_flow_values(r, scenario);
   add_link_values(r, scenario, net);
   add_step_values(r, scenario);
   add_engine_values(r, net);

@@ -22,6 +22,7 @@ struct Step {
 
 struct LinkSpec {
   InterfaceSettings interface;
+  size_t user = 0;           // whose interface it is
   std::string via;           // frames also pass this shared link
   bool is_path = true;       // false: only a shared link, no interface of the client
   bool starts_down = false;  // the interface comes with the first step that has a carrier

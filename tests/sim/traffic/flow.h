@@ -17,6 +17,7 @@ struct FlowSettings {
   std::string name;
   std::string type = "tcp";  // tcp, quic, cbr, echo, request, video
   Heading heading = Heading::down;
+  size_t user = 0;           // whose client it belongs to
   std::string over;          // a link's name: not through the tunnel. Empty: through it
   Duration start{}, stop = Duration::infinite();
   TcpSettings tcp;

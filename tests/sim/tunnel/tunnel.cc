@@ -8,10 +8,17 @@
 namespace hawser::sim {
 namespace {
 
-const IpAddress kClientInner = IpAddress::v4(10, 9, 0, 2);
 const IpAddress kServerInner = IpAddress::v4(10, 9, 0, 1);
 const SocketAddress kServerOuter{IpAddress::v4(203, 0, 113, 1), 443, 0};
-const char* const kClientName = "laptop";
+
+IpAddress inner_address(size_t user) { return IpAddress::v4(10, 9, 0, static_cast<uint8_t>(2 + user)); }
+
+void fill(CommonConfig& c, const TunnelSettings& settings) {
+  c.ciphers = settings.real_cipher ? supported_ciphers() : static_cast<uint8_t>(wire::kCipherChaCha20);
+  c.cipher_factory = settings.real_cipher ? make_cipher : make_null_cipher;
+  c.tunnel_mtu = settings.mtu;
+  c.packet_pool_bytes = settings.packet_pool_bytes;
+}
 
 std::string path_line(const PathChanged& c) {
   char text[120];
@@ -19,48 +26,46 @@ std::string path_line(const PathChanged& c) {
   return text;
 }
 
-std::string stamp(Time now, const char* who, const std::string& what) {
+std::string stamp(Time now, const std::string& who, const std::string& what) {
   char text[40];
-  std::snprintf(text, sizeof text, "%9.3f s %s ", (now - EventLoop::kStart).to_seconds(), who);
+  std::snprintf(text, sizeof text, "%9.3f s %s ", (now - EventLoop::kStart).to_seconds(), who.c_str());
   return text + what;
 }
 
 }  // namespace
 
 Tunnel::Tunnel(EventLoop& loop, const TunnelSettings& settings)
-    : loop_(loop),
-      random_(settings.seed, "engines"),
-      client_keys_(StaticKeyPair::generate(random_)),
-      server_keys_(StaticKeyPair::generate(random_)) {
-  const auto common = [&](CommonConfig& c) {
-    c.ciphers = settings.real_cipher ? supported_ciphers() : static_cast<uint8_t>(wire::kCipherChaCha20);
-    c.cipher_factory = settings.real_cipher ? make_cipher : make_null_cipher;
-    c.tunnel_mtu = settings.mtu;
-    c.packet_pool_bytes = settings.packet_pool_bytes;
-  };
+    : loop_(loop), random_(settings.seed, "engines"), settings_(settings), server_keys_(StaticKeyPair::generate(random_)) {
   ServerConfig server;
-  common(server);
+  fill(server, settings);
   server.static_key = server_keys_.clone();
   server.server_v4 = kServerInner;
   server_ = std::make_unique<EngineEnd>(
       loop, kServerInner, Endpoint::make_server(std::move(server), random_), settings.mtu,
       [this](const UdpTuple& to, uint8_t ecn, ByteSpan d) { from_server(to, ecn, d); },
       [this](const Event& e) { on_server_event(e); });
-
-  ClientConfig client;
-  common(client);
-  client.static_key = client_keys_.clone();
-  client.server_key = server_keys_.public_key();
-  client_ = std::make_unique<EngineEnd>(
-      loop, kClientInner, Endpoint::make_client(std::move(client), random_), settings.mtu,
-      [this](const UdpTuple& to, uint8_t ecn, ByteSpan d) { from_client(to, ecn, d); },
-      [this](const Event& e) { on_client_event(e); });
-  client_->engine().set_policy(settings.mode, settings.scheduler, settings.congestion, loop.now());
+  for (size_t i = 0; i < settings.users; ++i) add_user();
 }
 
-size_t Tunnel::add_interface(const InterfaceSettings& settings, std::vector<Direction*> to_server, std::vector<Direction*> to_client) {
+void Tunnel::add_user() {
+  const size_t user = users_.size();
+  StaticKeyPair keys = StaticKeyPair::generate(random_);
+  ClientConfig client;
+  fill(client, settings_);
+  client.static_key = keys.clone();
+  client.server_key = server_keys_.public_key();
+  auto engine = std::make_unique<EngineEnd>(
+      loop_, inner_address(user), Endpoint::make_client(std::move(client), random_), settings_.mtu,
+      [this](const UdpTuple& to, uint8_t ecn, ByteSpan d) { from_client(to, ecn, d); },
+      [this, user](const Event& e) { on_client_event(user, e); });
+  engine->engine().set_policy(settings_.mode, settings_.scheduler, settings_.congestion, loop_.now());
+  users_.push_back({std::move(keys), std::move(engine)});
+}
+
+size_t Tunnel::add_interface(size_t user, const InterfaceSettings& settings, std::vector<Direction*> to_server, std::vector<Direction*> to_client) {
   auto i = std::make_unique<Interface>();
   const auto n = static_cast<uint8_t>(interfaces_.size() + 1);
+  i->user = user;
   i->up.local = {IpAddress::v4(192, 168, n, 2), static_cast<uint16_t>(40'000 + 100 * n), 0};
   i->up.remote = kServerOuter;
   i->up.group = n;
@@ -84,21 +89,22 @@ void Tunnel::interface_up(size_t index) {
   i.up.link = LinkId{next_link_++};
   ++i.up.local.port;
   ++i.outside.port;
-  client_->engine().on_path_event(i.up, loop_.now());
-  client_->pump();
+  client_of(i).engine().on_path_event(i.up, loop_.now());
+  client_of(i).pump();
 }
 
 void Tunnel::interface_down(size_t index) {
   Interface& i = *interfaces_[index];
   if (!i.is_up) return;
   i.is_up = false;
-  client_->engine().on_path_event(LinkDown{i.up.link}, loop_.now());
-  client_->pump();
+  client_of(i).engine().on_path_event(LinkDown{i.up.link}, loop_.now());
+  client_of(i).pump();
 }
 
 void Tunnel::set_priority(size_t index, wire::PathPriority priority) {
-  client_->engine().on_path_event(LinkPriority{interfaces_[index]->up.link, priority}, loop_.now());
-  client_->pump();
+  Interface& i = *interfaces_[index];
+  client_of(i).engine().on_path_event(LinkPriority{i.up.link, priority}, loop_.now());
+  client_of(i).pump();
 }
 
 void Tunnel::from_client(const UdpTuple& to, uint8_t ecn, ByteSpan datagram) {
@@ -141,18 +147,19 @@ void Tunnel::on_frame(FramePtr frame) {
   }
   for (const auto& i : interfaces_) {
     // A socket that was closed meanwhile gets nothing.
-    if (i->up.link == frame->to.link && i->is_up) client_->receive(frame->bytes, frame->to, frame->ecn);
+    if (i->up.link == frame->to.link && i->is_up) client_of(*i).receive(frame->bytes, frame->to, frame->ecn);
   }
 }
 
-void Tunnel::on_client_event(const Event& event) {
+void Tunnel::on_client_event(size_t user, const Event& event) {
+  const std::string who = user == 0 ? "client" : "client " + std::to_string(user + 1);
   if (const auto* c = std::get_if<Connected>(&event)) {
-    connected_ = true;
-    log_.push_back(stamp(loop_.now(), "client", c->resumed ? "resumed" : "connected"));
+    users_[user].connected = true;
+    log_.push_back(stamp(loop_.now(), who, c->resumed ? "resumed" : "connected"));
   } else if (std::holds_alternative<Reconnecting>(event)) {
-    log_.push_back(stamp(loop_.now(), "client", "reconnecting"));
+    log_.push_back(stamp(loop_.now(), who, "reconnecting"));
   } else if (const auto* p = std::get_if<PathChanged>(&event)) {
-    log_.push_back(stamp(loop_.now(), "client", path_line(*p)));
+    log_.push_back(stamp(loop_.now(), who, path_line(*p)));
   }
 }
 
@@ -167,11 +174,12 @@ void Tunnel::on_server_event(const Event& event) {
 void Tunnel::answer(LookupId id, const PublicKey& key) {
   RegistryAnswer a;
   a.id = id;
-  if (key == client_keys_.public_key()) {
+  for (size_t i = 0; i < users_.size(); ++i) {
+    if (key != users_[i].keys.public_key()) continue;
     a.verdict = RegistryAnswer::Verdict::accepted;
-    a.user = UserId{1};
-    a.name = kClientName;
-    a.inner_v4 = kClientInner;
+    a.user = UserId{static_cast<uint32_t>(i + 1)};
+    a.name = "user" + std::to_string(i + 1);
+    a.inner_v4 = inner_address(i);
   }
   server_->engine().on_registry_answer(a, loop_.now());
 }

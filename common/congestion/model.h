@@ -81,7 +81,8 @@ class ModelController final : public Controller {
   void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
-  Duration allowed_queue(const RttEstimator& rtt) const;
+  double queue_scale() const;
+  Duration allowed_queue(const RttEstimator& rtt) const;  // what may stand in the network
   double probe_gain() const { return 1 + kProbe / share_; }
 
   static constexpr double kProbe = 0.25;

@@ -12,11 +12,12 @@ namespace {
 
 constexpr Duration kDetourLapses = Duration::millis(500);  // unused for so long, it must be worth beginning again
 
+// A lost packet comes about one and a half round trips later, by reinjection.
+Duration repair(const PathView& p) { return p.smoothed_rtt * (1.5 * p.loss); }
+
 Duration arrival(const PathView& p, size_t bytes) {
   const Duration serialise = p.rate.bps > 0 ? p.rate.time_for(static_cast<double>(bytes)) : Duration::millis(1);
-  // A lost packet comes about one and a half round trips later, by reinjection.
-  const Duration repair = p.smoothed_rtt * (1.5 * p.loss);
-  return p.one_way_delay + p.queued + serialise + repair;
+  return p.one_way_delay + p.queued + serialise + repair(p);
 }
 
 }  // namespace
@@ -39,8 +40,9 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   if (!best_now) return std::nullopt;
   if (best_now == best) return best_now->index;
   // Waiting for a better path would be earlier. Urgent packets wait for it. The receiver can hold what comes early by a
-  // detour only within a budget; beyond it the detour is none, and the wait is an ordinary queue's.
-  const bool usable = best_now_arrival - best_arrival <= kBulkArrivalBudget;
+  // detour only within a budget; beyond it the detour is none, and the wait is an ordinary queue's. What is lost comes later
+  // still, but then it is not what is held.
+  const bool usable = best_now_arrival - repair(*best_now) - best_arrival <= kBulkArrivalBudget;
   on_purpose_ = urgent || usable;
   if (!on_purpose_ || urgent) return std::nullopt;
   // Bulk takes to a detour when all that stands before it would arrive there sooner: so a flow that the better path

@@ -34,7 +34,7 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
 }
 
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
-  p.loss.add(r.acked_packets, r.lost_packets);
+  p.loss.add(r.acked_packets, r.lost_packets, now);
   p.loss_judge.window.add(r.acked_packets, r.lost_packets, now);
   p.mtu.on_full_size(r.full_size_acked, r.full_size_lost, p.rtt.suspect_timeout(), now);
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);

@@ -21,7 +21,7 @@ PathInfo path_info(const SessionPath& p, Time now) {
     i.smoothed_rtt = p.rtt.smoothed();
     i.min_rtt = p.rtt.min();
   }
-  i.loss = p.loss.ratio();
+  i.loss = p.loss.ratio(now);
   i.congestion_window = p.controller->congestion_window();
   i.bytes_in_flight = p.sent.bytes_in_flight();
   i.pacing_rate = p.pacing_rate();

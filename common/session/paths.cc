@@ -369,7 +369,7 @@ void Session::update_estimates(Time now) {
   for (const auto& p : paths_) {
     if (!p->rtt.has_sample() || (!p->carries_data() && now - p->last_received > kStillMatters)) continue;
     if (p->carries_data()) {
-      lossy = lossy || p->loss.ratio() > kLossyPath;
+      lossy = lossy || p->loss.ratio(now) > kLossyPath;
       slowest_used = std::max(slowest_used, p->rtt.smoothed());
     }
     slowest = std::max(slowest, p->rtt.smoothed());

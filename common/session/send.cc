@@ -101,7 +101,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.window = p.controller->congestion_window();
     v.datagram = p.mtu.datagram();
     v.rate = p.pacing_rate();
-    v.loss = p.loss.ratio();
+    v.loss = p.loss.ratio(now);
     v.bytes_in_flight = p.sent.bytes_in_flight();
     v.full = p.is_full(now);
     views_.push_back(v);

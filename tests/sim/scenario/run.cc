@@ -73,6 +73,21 @@ void add_flow_values(RunResult& r, const Scenario& scenario) {
   }
 }
 
+// The least loss of a shared link over the greatest, downlink: 1 when congestion is alike everywhere.
+void add_loss_balance(RunResult& r, const Scenario& scenario, Network& net) {
+  double least = 1, most = 0;
+  int shared = 0;
+  for (size_t i = 0; i < scenario.links.size(); ++i) {
+    const DirectionCounters& c = net.links()[i]->down.counters();
+    if (scenario.links[i].is_path || c.in_frames == 0) continue;
+    const double loss = static_cast<double>(c.drop_queue + c.drop_codel + c.drop_loss) / static_cast<double>(c.in_frames);
+    least = std::min(least, loss);
+    most = std::max(most, loss);
+    ++shared;
+  }
+  if (shared > 1 && most > 0) r.values["loss_balance"] = least / most;
+}
+
 void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
   const double from = scenario.measure_from.to_seconds(), to = scenario.length.to_seconds();
   double up = 0, down = 0;
@@ -90,6 +105,7 @@ void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
     r.values[l.name + ".share"] = up > down ? l.share_up : l.share_down;
   }
   r.values["wire_megabytes"] = (up + down) / 1e6;
+  add_loss_balance(r, scenario, net);
   for (const auto& link : net.links()) {
     for (const Direction* d : {&link->up, &link->down}) {
       const DirectionCounters& c = d->counters();

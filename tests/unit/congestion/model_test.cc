@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <deque>
+#include <optional>
 
 #include "common/congestion/pacer.h"
 #include "common/congestion/controller.h"
@@ -10,69 +11,115 @@
 namespace hawser {
 namespace {
 
-struct LinkResult {
-  double mbps = 0;
-  double mean_queue_ms = 0;
-  double loss = 0;
+constexpr uint16_t kSize = 1472;
+constexpr Time kBegin{1'000'000'000};
+constexpr Duration kTick = Duration::micros(100);
+
+// A drop-tail link with random loss, which several senders may share.
+struct SharedLink {
+  BitRate rate;
+  size_t queue_bytes;
+  double random_loss = 0;
+  Duration filled{};  // somebody else keeps that much in the queue
+  Time busy{};
+  uint64_t seed = 99;
+
+  Duration queued(Time now) const { return std::max(filled, busy - now); }
+  // When the datagram is through, or nothing when it is lost.
+  std::optional<Time> pass(Time now) {
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    const bool lose = static_cast<double>(seed % 10000) < random_loss * 10000;
+    if (lose || rate.bytes_in(queued(now)) > static_cast<double>(queue_bytes)) return std::nullopt;
+    busy = now + queued(now) + rate.time_for(kSize);
+    return busy;
+  }
 };
 
-// One backlogged sender over a drop-tail link with random loss; the second half of the run is measured.
-LinkResult run(double rate_bps, Duration one_way, double random_loss, size_t queue_bytes, Duration length, double new_rate = 0) {
-  constexpr uint16_t kSize = 1472;
-  auto c = make_controller(wire::CongestionKind::automatic, kSize, 7);
-  SentPackets sent;
-  RttEstimator rtt;
-  OneWayDelay owd;
-  Pacer pacer;
-  SentPackets::LostSegments lost;
-  struct Arrival {
-    Time at;
-    uint64_t pn;
-  };
-  std::deque<Arrival> acks;
-  Time now{1'000'000'000}, busy;
-  const Time begin = now;
-  uint64_t seed = 99, delivered = 0, dropped = 0, total = 0;
-  double queue_sum = 0;
-  while (now - begin < length) {
-    const bool late = now - begin > length / 2;
-    const BitRate rate{late && new_rate > 0 ? new_rate : rate_bps};
+// A sender with the default controller; backlogged unless `application` limits it.
+struct Sender {
+  Sender(uint64_t seed, Duration one_way) : controller(make_controller(wire::CongestionKind::automatic, kSize, seed)), delay(one_way) {}
+
+  void take_acks(Time now) {
     while (!acks.empty() && acks.front().at <= now) {
       wire::AckFrame f;
       f.ranges[0] = {PacketNumber{acks.front().pn}, PacketNumber{acks.front().pn}};
       f.range_count = 1;
       f.largest_received_at = now;
       const AckResult r = sent.on_ack(f, true, rtt, owd, now, lost);
-      c->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
-      if (late) delivered += r.acked_bytes;
+      controller->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
+      delivered += r.acked_bytes;
       acks.pop_front();
     }
-    if (sent.loss_time() <= now) {
-      const AckResult r = sent.on_loss_timer(rtt, now, lost);
-      c->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
-    }
-    while (pacer.may_send(now) && sent.bytes_in_flight() + kSize <= c->congestion_window()) {
-      const uint64_t pn = sent.next().value;
-      pacer.on_sent(now, kSize, c->pacing_rate());
-      sent.on_sent(now, kSize, true, false);
-      seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-      const Time start = std::max(now, busy);
-      const double queued = rate.bytes_in(start - now);
-      if (late) queue_sum += (start - now).to_millis(), ++total;
-      const bool lose = static_cast<double>(seed % 10000) < random_loss * 10000;
-      if (lose || queued > static_cast<double>(queue_bytes)) {
-        if (late) ++dropped;
-        continue;
-      }
-      busy = start + rate.time_for(kSize);
-      acks.push_back({busy + one_way * 2, pn});
-    }
-    now += Duration::micros(100);
+    if (sent.loss_time() > now) return;
+    const AckResult r = sent.on_loss_timer(rtt, now, lost);
+    controller->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
   }
+  void send(SharedLink& link, Time now) {
+    while (pacer.may_send(now) && sent.bytes_in_flight() + kSize <= controller->congestion_window()) {
+      if (application.bps > 0) {
+        if (!own_pace.may_send(now)) return;
+        own_pace.on_sent(now, kSize, application);
+      }
+      const uint64_t pn = sent.next().value;
+      pacer.on_sent(now, kSize, controller->pacing_rate());
+      const bool nothing_left = application.bps > 0 && !own_pace.may_send(now);
+      sent.on_sent(now, kSize, true, nothing_left && sent.bytes_in_flight() + 2 * kSize <= controller->congestion_window());
+      queue_sum_ms += link.queued(now).to_millis();
+      ++datagrams;
+      if (const auto through = link.pass(now)) {
+        acks.push_back({*through + delay * 2, pn});
+      } else {
+        ++dropped;
+      }
+    }
+  }
+  void forget_counts() { delivered = dropped = datagrams = 0, queue_sum_ms = 0; }
+
+  struct Arrival {
+    Time at;
+    uint64_t pn;
+  };
+  std::unique_ptr<Controller> controller;
+  Duration delay;
+  BitRate application{};  // what there is to send; zero: always enough
+  SentPackets sent;
+  SentPackets::LostSegments lost;
+  RttEstimator rtt;
+  OneWayDelay owd;
+  Pacer pacer, own_pace;
+  std::deque<Arrival> acks;
+  uint64_t delivered = 0, dropped = 0, datagrams = 0;
+  double queue_sum_ms = 0;
+};
+
+// Lets them all send until `until`.
+void run(SharedLink& link, std::initializer_list<Sender*> senders, Time& now, Time until) {
+  for (; now < until; now += kTick) {
+    for (Sender* s : senders) s->take_acks(now);
+    for (Sender* s : senders) s->send(link, now);
+  }
+}
+
+struct LinkResult {
+  double mbps = 0;
+  double mean_queue_ms = 0;
+  double loss = 0;
+};
+
+// One backlogged sender; the second half of the run is measured, at `new_rate` when one is given.
+LinkResult run(double rate_bps, Duration one_way, double random_loss, size_t queue_bytes, Duration length, double new_rate = 0) {
+  SharedLink link{BitRate{rate_bps}, queue_bytes, random_loss};
+  Sender sender(7, one_way);
+  Time now = kBegin;
+  run(link, {&sender}, now, kBegin + length / 2);
+  if (new_rate > 0) link.rate.bps = new_rate;
+  sender.forget_counts();
+  run(link, {&sender}, now, kBegin + length);
   LinkResult result;
-  result.mbps = static_cast<double>(delivered) * 8 / (length / 2).to_seconds() / 1e6;
-  result.mean_queue_ms = total ? queue_sum / static_cast<double>(total) : 0;
-  result.loss = total ? static_cast<double>(dropped) / static_cast<double>(total) : 0;
+  result.mbps = static_cast<double>(sender.delivered) * 8 / (length / 2).to_seconds() / 1e6;
+  const auto datagrams = static_cast<double>(sender.datagrams);
+  result.mean_queue_ms = datagrams > 0 ? sender.queue_sum_ms / datagrams : 0;
+  result.loss = datagrams > 0 ? static_cast<double>(sender.dropped) / datagrams : 0;
   return result;
 }
 
@@ -111,6 +158,61 @@ TEST_CASE("a rate that falls to a fifth is followed, and the queue does not stay
   INFO(r.mbps << " Mbit/s, queue " << r.mean_queue_ms << " ms, loss " << r.loss);
   CHECK(r.mbps > 9.3);
   CHECK(r.mean_queue_ms < 60);
+}
+
+TEST_CASE("two senders at one link come to even shares, the later one from nothing, both ways round") {
+  struct Case {
+    const char* what;
+    double mbps;
+    Duration first, second;
+    double least;
+  };
+  const Case cases[] = {
+      {"alike", 40, Duration::millis(10), Duration::millis(10), 0.4},
+      {"slow", 6, Duration::millis(20), Duration::millis(20), 0.4},
+      {"fast", 150, Duration::millis(5), Duration::millis(5), 0.4},
+      // The longer the way, the more queue it allows itself: far flows have the advantage, within bounds.
+      {"the later one is farther away", 40, Duration::millis(10), Duration::millis(20), 0.3},
+      {"the later one is nearer", 40, Duration::millis(20), Duration::millis(10), 0.3},
+  };
+  for (const Case& c : cases) {
+    SharedLink link{BitRate{c.mbps * 1e6}, static_cast<size_t>(BitRate{c.mbps * 1e6}.bytes_in(Duration::millis(60)))};
+    Sender first(7, c.first), second(11, c.second);
+    Time now = kBegin;
+    run(link, {&first}, now, kBegin + Duration::seconds(4));
+    run(link, {&first, &second}, now, kBegin + Duration::seconds(12));
+    first.forget_counts(), second.forget_counts();
+    run(link, {&first, &second}, now, kBegin + Duration::seconds(24));
+    const double both = static_cast<double>(first.delivered + second.delivered);
+    const double share = static_cast<double>(second.delivered) / both;
+    INFO(c.what << ": the later one has " << share << " of " << both * 8 / 12e6 << " Mbit/s");
+    CHECK(share > c.least);
+    CHECK(share < 1 - c.least);
+    CHECK(both * 8 / 12e6 > 0.93 * c.mbps);
+  }
+}
+
+TEST_CASE("who sends less than the model says while a queue stands loses the claim to the rest") {
+  SharedLink link{BitRate{40e6}, 300'000};
+  Sender limited(7, Duration::millis(10));
+  Time now = kBegin;
+  run(link, {&limited}, now, kBegin + Duration::seconds(4));
+  REQUIRE(limited.controller->capacity().bps > 36e6);
+  limited.application = BitRate{6e6};
+  SECTION("somebody else has taken it") {
+    link.filled = Duration::millis(30);
+    run(link, {&limited}, now, kBegin + Duration::seconds(8));
+    CHECK(limited.controller->capacity().bps < 20e6);
+    // And takes it back when it is free again.
+    link.filled = Duration{};
+    limited.application = BitRate{};
+    run(link, {&limited}, now, kBegin + Duration::seconds(14));
+    CHECK(limited.controller->capacity().bps > 36e6);
+  }
+  SECTION("nobody has: it is still there") {
+    run(link, {&limited}, now, kBegin + Duration::seconds(12));
+    CHECK(limited.controller->capacity().bps > 36e6);
+  }
 }
 
 TEST_CASE("the pacer spreads at the rate and owes at most a burst after idling") {

@@ -66,6 +66,14 @@ TEST_CASE("earliest") {
     CHECK_FALSE(s->pick(kBulk, v));
     CHECK_FALSE(s->waits_on_purpose());  // an ordinary queue's wait: CoDel may tell the sender
   }
+  SECTION("an expected repair is no reason to leave a longer way alone: what is lost is not what is held") {
+    PathView v[] = {view(0, 10, false, 3), view(1, 120, true)};
+    v[1].loss = 0.3;
+    SchedulerRequest r = kBulk;
+    r.now = Time{1'000'000'000};
+    r.backlog = 500'000;  // 400 ms at 10 Mbit/s
+    CHECK(s->pick(r, v) == 1u);
+  }
   SECTION("a queue counts as delay") {
     PathView v[] = {view(0, 10, true), view(1, 15, true)};
     v[0].queued = Duration::millis(20);

@@ -21,7 +21,8 @@ constexpr double kQueueOfRtt = 0.25;                       // what may stand in 
 constexpr Duration kQueueFloor = Duration::millis(3);
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
-constexpr Duration kQuietWander = Duration::millis(4);  // with half a round trip: what queues of others make of a quiet link
+constexpr Duration kQuietWander =
+    Duration::millis(4);         // with half a round trip: what queues of others make of a quiet link
 constexpr double kTaken = 0.95;  // the model per round in which others have what we do not send
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
@@ -57,9 +58,9 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
   return std::clamp(forward_wander_.value() * kJitterSpan, rtt.min() / 2, std::max(rtt.min() / 2, kLongestSpan));
 }
 
-// The higher the rate, the less queue it allows itself: of two flows in one queue the greater yields and the smaller pushes until
-// both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the same target for all, any split
-// would be stable.
+// The higher the rate, the less queue it allows itself: of two flows in one queue the greater yields and the smaller
+// pushes until both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the same
+// target for all, any split would be stable.
 double ModelController::queue_scale() const {
   if (bandwidth_.bps <= 0) return 1;
   return std::clamp(std::sqrt(kQueueReference.bps / bandwidth_.bps), kQueueScaleMin, kQueueScaleMax);
@@ -187,8 +188,8 @@ void ModelController::on_round_end(const CongestionSample& s) {
     max_rate_.scale(1 - (1 - kLossCut) / share_);
     bandwidth_ = max_rate_.value(round_count_);
   }
-  // A queue stands although we send less than the model says: others have taken the rest. Samples of such rounds do not count, so
-  // the model would stay where it was and take all back with the first burst.
+  // A queue stands although we send less than the model says: others have taken the rest. Samples of such rounds do not
+  // count, so the model would stay where it was and take all back with the first burst.
   const bool enough_to_tell =
       bandwidth_ > std::max(round_.max_rate * 1.05, BitRate::from_bytes_over(10.0 * datagram_, s.rtt.smoothed()));
   if (phase_ == Phase::cruise && queue_stands && round_.app_limited && enough_to_tell) {
@@ -271,8 +272,8 @@ void ModelController::set_outputs(const CongestionSample& s) {
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
   const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
   Duration allowed = allowed_queue(rtt);
-  // What the forward way wanders by itself keeps datagrams in flight too, beyond what anybody's queue explains: that of others wanders
-  // as well, and whoever followed it would take from them what they yield.
+  // What the forward way wanders by itself keeps datagrams in flight too, beyond what anybody's queue explains: that of
+  // others wanders as well, and whoever followed it would take from them what they yield.
   const Duration slack = rtt.min() / 2 + kQuietWander;
   allowed += std::max(Duration{}, forward_wander_.value() - slack);
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);

@@ -59,9 +59,9 @@ class BusyMeter {
   bool full_ = false;
 };
 
-// Share of packets lost, an average over about the last few hundred packets. What was seen fades with a half-life of two
-// seconds: a path that is avoided because it lost brings no evidence to the contrary, and would be avoided for ever. Where few
-// packets come (below about 70 a second) it says less than the truth.
+// Share of packets lost, an average over about the last few hundred packets. What was seen fades with a half-life of
+// two seconds: a path that is avoided because it lost brings no evidence to the contrary, and would be avoided for
+// ever. Where few packets come (below about 70 a second) it says less than the truth.
 class LossMeter {
  public:
   void add(uint64_t acked, uint64_t lost, Time now) {

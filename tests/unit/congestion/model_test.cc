@@ -5,8 +5,8 @@
 #include <deque>
 #include <optional>
 
-#include "common/congestion/pacer.h"
 #include "common/congestion/controller.h"
+#include "common/congestion/pacer.h"
 
 namespace hawser {
 namespace {
@@ -37,7 +37,8 @@ struct SharedLink {
 
 // A sender with the default controller; backlogged unless `application` limits it.
 struct Sender {
-  Sender(uint64_t seed, Duration one_way) : controller(make_controller(wire::CongestionKind::automatic, kSize, seed)), delay(one_way) {}
+  Sender(uint64_t seed, Duration one_way)
+      : controller(make_controller(wire::CongestionKind::automatic, kSize, seed)), delay(one_way) {}
 
   void take_acks(Time now) {
     while (!acks.empty() && acks.front().at <= now) {
@@ -63,7 +64,8 @@ struct Sender {
       const uint64_t pn = sent.next().value;
       pacer.on_sent(now, kSize, controller->pacing_rate());
       const bool nothing_left = application.bps > 0 && !own_pace.may_send(now);
-      sent.on_sent(now, kSize, true, nothing_left && sent.bytes_in_flight() + 2 * kSize <= controller->congestion_window());
+      sent.on_sent(now, kSize, true,
+                   nothing_left && sent.bytes_in_flight() + 2 * kSize <= controller->congestion_window());
       queue_sum_ms += link.queued(now).to_millis();
       ++datagrams;
       if (const auto through = link.pass(now)) {
@@ -107,7 +109,8 @@ struct LinkResult {
 };
 
 // One backlogged sender; the second half of the run is measured, at `new_rate` when one is given.
-LinkResult run(double rate_bps, Duration one_way, double random_loss, size_t queue_bytes, Duration length, double new_rate = 0) {
+LinkResult run(double rate_bps, Duration one_way, double random_loss, size_t queue_bytes, Duration length,
+               double new_rate = 0) {
   SharedLink link{BitRate{rate_bps}, queue_bytes, random_loss};
   Sender sender(7, one_way);
   Time now = kBegin;
@@ -190,6 +193,26 @@ TEST_CASE("two senders at one link come to even shares, the later one from nothi
     CHECK(share < 1 - c.least);
     CHECK(both * 8 / 12e6 > 0.93 * c.mbps);
   }
+}
+
+TEST_CASE("the higher the rate, the less queue it allows itself") {
+  // What the window holds beyond the round trip, as time; the least of two seconds, so that no probe is meant.
+  const auto allows = [](double rate_bps) {
+    SharedLink link{BitRate{rate_bps}, 2'000'000};
+    Sender sender(7, Duration::millis(20));
+    Time now = kBegin;
+    run(link, {&sender}, now, kBegin + Duration::seconds(6));
+    Duration least = Duration::infinite();
+    while (now < kBegin + Duration::seconds(8)) {
+      run(link, {&sender}, now, now + Duration::millis(10));
+      const auto window = static_cast<double>(sender.controller->congestion_window());
+      least = std::min(least, sender.controller->capacity().time_for(window) - Duration::millis(40));
+    }
+    return least;
+  };
+  const Duration slow = allows(10e6), fast = allows(150e6);
+  INFO(slow.to_millis() << " ms at 10 Mbit/s, " << fast.to_millis() << " ms at 150 Mbit/s");
+  CHECK(slow - fast > Duration::millis(8));
 }
 
 TEST_CASE("who sends less than the model says while a queue stands loses the claim to the rest") {

@@ -78,7 +78,11 @@ mkdir -p "$logs"
 trap 'printf "\n[%s] interrupted; nothing is left but build/ and packages\n" "$(elapsed)"; exit 130' INT TERM
 
 # The client's counters: "interface state received-bytes" per path.
-paths() { in_client vpn-status home --json 2>/dev/null | jq -r '.paths[] | select(.id != null) | [.interface, .state, .rx_bytes] | @tsv'; }
+# paths: a line per interface with its state and the bytes that came over it; its IPv4 and its IPv6 count as one.
+paths() {
+  in_client vpn-status home --json 2>/dev/null | jq -r '[.paths[] | select(.id != null)] | group_by(.interface)[] |
+    [.[0].interface, (if any(.state == "active") then "active" else .[0].state end), (map(.rx_bytes) | add)] | @tsv'
+}
 bytes_now() { stat -c %s "$1" 2>/dev/null || printf 0; }
 milliseconds() { printf '%s' $(($(date +%s%N) / 1000000)); }
 mbits() { awk -v bytes="$1" -v ms="$2" 'BEGIN { printf "%.1f", (ms > 0 ? bytes * 8 / 1000 / ms : 0) }'; }

@@ -38,7 +38,7 @@ set_key home route '["10.9.0.0/16"]'
 step 'by vpn-up'
 up home
 expect_equal 'the path' "[64:ff9b::c633:6401]:443" "$(status home '.paths[] | select(.state == "active") | .remote')"
-expect_match 'what the server sees' '^192[.]0[.]2[.]200:' "$(server_status '.users[0].paths[0].remote')"
+expect_match 'what the server sees' '^192[.]0[.]2[.]200:' "$(server_status '.users[0].paths[] | select(.state == "active") | .remote')"
 expect 'the tunnel carries' on client ping -q -c 2 -i 0.2 -W 2 "$(inner_server4)" >/dev/null
 
 step 'beside a link with IPv4'

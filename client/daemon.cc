@@ -159,6 +159,7 @@ void Daemon::on_event(const Event& event) {
   if (const auto* e = std::get_if<Connected>(&event)) return on_connected(*e);
   if (std::holds_alternative<Reconnecting>(event)) return on_reconnecting();
   if (const auto* e = std::get_if<PathChanged>(&event)) return on_path_changed(*e);
+  if (const auto* e = std::get_if<TunnelMtuChanged>(&event)) return on_mtu_changed(*e);
   if (const auto* e = std::get_if<Refused>(&event)) return end(Error{ExitCode::refused, refusal_text(e->reason)});
   if (const auto* e = std::get_if<Closed>(&event)) {
     const bool for_good = e->reason == wire::CloseReason::removed || e->reason == wire::CloseReason::disabled;
@@ -169,7 +170,7 @@ void Daemon::on_event(const Event& event) {
 }
 
 void Daemon::on_connected(const Connected& event) {
-  if (auto ok = tunnel_->configure(event.accept); !ok) return end(ok);
+  if (auto ok = tunnel_->configure(event.accept, event.mtu); !ok) return end(ok);
   servers_->announced(event.accept.endpoints);
   if (!event.resumed || !answered_) {
     log_.notice("the server " + event.via.remote.to_string() + " answers by " + event.via.local.to_string());
@@ -207,6 +208,14 @@ void Daemon::on_path_changed(const PathChanged& e) {
     log_.notice("connected again");
   }
   report_success();
+}
+
+// Until the server has confirmed the keys the device has no MTU of ours; Connected then brings the newest.
+void Daemon::on_mtu_changed(const TunnelMtuChanged& e) {
+  if (!answered_ || e.mtu == tunnel_->mtu()) return;
+  const std::string change = std::to_string(tunnel_->mtu()) + " -> " + std::to_string(e.mtu);
+  if (auto ok = tunnel_->set_mtu(e.mtu); !ok) return log_.warning("MTU " + change + ": " + ok.error().message);
+  log_.notice("MTU of " + tunnel_->interface() + ": " + change + ", as the paths carry");
 }
 
 // ---- the proof ----------------------------------------------------------------------------------------------------

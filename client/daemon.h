@@ -62,6 +62,7 @@ class Daemon {
   void on_connected(const Connected& event);
   void on_reconnecting();
   void on_path_changed(const PathChanged& event);
+  void on_mtu_changed(const TunnelMtuChanged& event);
   void begin_first_round_trip();
   void send_probe();
   bool on_delivered(ByteSpan packet);

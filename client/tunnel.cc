@@ -10,9 +10,6 @@ IpPrefix host(const IpAddress& a) {
   return {a, static_cast<uint8_t>(a.is_v4() ? 32 : 128)};
 }
 
-// IPv6 needs 1280; a smaller wish would switch it off silently.
-constexpr uint16_t kMinMtu = 1280;
-
 }  // namespace
 
 std::vector<IpPrefix> tunnel_routes(const Profile& profile, const wire::AcceptPayload& accept) {
@@ -49,20 +46,19 @@ TunnelRouting tunnel_routing(const Profile& profile, const wire::AcceptPayload& 
   return r;
 }
 
-uint16_t tunnel_mtu(const Profile& profile, const wire::AcceptPayload& accept) {
-  const uint16_t offered = std::max(accept.mtu, kMinMtu);
-  return profile.mtu ? std::min(*profile.mtu, offered) : offered;
+Status Tunnel::set_mtu(uint16_t mtu) {
+  if (mtu == mtu_) return Done{};
+  if (auto ok = tun_.set_mtu(mtu); !ok) return ok;
+  mtu_ = mtu;
+  return Done{};
 }
 
-Status Tunnel::configure(const wire::AcceptPayload& given) {
+Status Tunnel::configure(const wire::AcceptPayload& given, uint16_t mtu) {
   wire::AcceptPayload accept = given;
   if (ipv6_off_) accept.inner_v6 = {};
   const bool same_addresses = accept.inner_v4 == accept_.inner_v4 && accept.inner_v6 == accept_.inner_v6;
   accept_ = accept;
-  if (const uint16_t mtu = tunnel_mtu(profile_, accept); mtu != mtu_) {
-    if (auto ok = tun_.set_mtu(mtu); !ok) return ok;
-    mtu_ = mtu;
-  }
+  if (auto ok = set_mtu(mtu); !ok) return ok;
   if (same_addresses && !addresses_.empty()) return Done{};
   addresses_.clear();
   for (const IpAddress& a : {accept.inner_v4, accept.inner_v6}) {

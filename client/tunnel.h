@@ -16,8 +16,6 @@ namespace hawser::client {
 // What the profile's choice of routes comes to.
 std::vector<IpPrefix> tunnel_routes(const Profile& profile, const wire::AcceptPayload& accept);
 TunnelRouting tunnel_routing(const Profile& profile, const wire::AcceptPayload& accept, const std::string& interface);
-// The server's offer, or the profile's wish when that is smaller.
-uint16_t tunnel_mtu(const Profile& profile, const wire::AcceptPayload& accept);
 
 class Tunnel {
  public:
@@ -27,7 +25,9 @@ class Tunnel {
 
   // After each handshake: sets MTU and addresses and takes the device up; when the server has given other addresses
   // than before and routes are installed, those are made anew.
-  Status configure(const wire::AcceptPayload& given);
+  Status configure(const wire::AcceptPayload& given, uint16_t mtu);
+  // Programs see the new MTU at once: the kernel's TCP cuts its next segments by it.
+  Status set_mtu(uint16_t mtu);
   // After the first round trip. Repeated calls do nothing.
   Status install_routes();
   bool has_routes() const { return has_routes_; }

@@ -63,6 +63,10 @@ inline constexpr uint16_t kMaxDatagramV6 = 1452;
 inline constexpr int kMtuProbeTries = 3;                    // RFC 8899, MAX_PROBES
 inline constexpr Duration kMtuRaiseAfter = Duration::seconds(600);        // RFC 8899, PMTU_RAISE_TIMER
 inline constexpr uint64_t kBlackHoleLosses = 4;             // full-size datagrams lost in a row, none arriving: is it the size?
+inline constexpr uint16_t kLeastTunnelMtu = 1280;           // IPv6 wants it (RFC 8200, section 5)
+inline constexpr Duration kRaiseTunnelMtuAfter = Duration::seconds(60);   // all paths carried more for so long
+inline constexpr int kTooBigPerSecond = 50;                 // ICMP messages to senders of packets that are too large, per session
+inline constexpr int kTooBigBurst = 20;
 inline constexpr size_t kFramesPerDatagram = 6;             // small packets sharing one datagram
 
 // ---- order and repair -------------------------------------------------------------------------------------------

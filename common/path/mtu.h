@@ -18,6 +18,8 @@ class PathMtu {
 
   // UDP payload that may be used now, bytes. While a black hole is suspected, what every path carries.
   uint16_t datagram() const { return verifying_ ? kBaseDatagram : current_; }
+  // What the search has found, 0 while it goes on.
+  uint16_t known() const { return !started_ || verifying_ || candidate(Time{1}) != 0 ? uint16_t{0} : current_; }
   // The size to probe with now, 0 for none.
   uint16_t probe_size(Time now) const { return next_probe() <= now ? candidate(now) : uint16_t{0}; }
   Time next_probe() const { return candidate(Time{1}) ? next_probe_ : std::max(raise_at_, next_probe_); }

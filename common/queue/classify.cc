@@ -33,40 +33,51 @@ PacketClass marked_class(const PacketHeaders& h) {
   return {TrafficClass::bulk, false};
 }
 
-// Follows IPv6 extension headers; returns the offset of the transport header, or nothing when there is none to read.
-std::optional<size_t> ipv6_transport(ByteSpan p, uint8_t& protocol) {
-  size_t at = 40;
-  protocol = p[6];
+std::optional<TransportHeader> ipv6_transport(ByteSpan p) {
+  TransportHeader t;
+  t.offset = 40;
+  t.protocol = p[6];
   for (int i = 0; i < 8; ++i) {
-    const bool skippable = protocol == 0 || protocol == 43 || protocol == 60 || protocol == 135;
-    if (protocol == 44) {  // fragment: only its protocol is known to all pieces
-      if (at + 8 > p.size()) return std::nullopt;
-      protocol = p[at];
-      return std::nullopt;
+    if (t.protocol == 44) {  // fragment: only its protocol is known to all pieces
+      if (t.offset + 8 > p.size()) return std::nullopt;
+      t.fragment = true;
+      t.is_first = (u16(p, t.offset + 2) & 0xfff8) == 0;
+      t.protocol = p[t.offset];
+      t.offset += 8;
+      return t;
     }
-    if (!skippable) return at;
-    if (at + 8 > p.size()) return std::nullopt;
-    protocol = p[at];
-    at += 8 + size_t{p[at + 1]} * 8;
+    const bool skippable = t.protocol == 0 || t.protocol == 43 || t.protocol == 60 || t.protocol == 135;
+    if (!skippable) return t;
+    if (t.offset + 8 > p.size()) return std::nullopt;
+    t.protocol = p[t.offset];
+    t.offset += 8 + size_t{p[t.offset + 1]} * 8;
   }
   return std::nullopt;
 }
 
 }  // namespace
 
+std::optional<TransportHeader> find_transport(ByteSpan p) {
+  if (p.size() >= 40 && p[0] >> 4 == 6) return ipv6_transport(p);
+  if (p.size() < 20 || p[0] >> 4 != 4) return std::nullopt;
+  TransportHeader t;
+  t.offset = size_t{p[0] & 0xfu} * 4;
+  if (t.offset < 20 || t.offset > p.size()) return std::nullopt;
+  t.protocol = p[9];
+  t.fragment = (u16(p, 6) & 0x3fff) != 0;
+  t.is_first = (u16(p, 6) & 0x1fff) == 0;
+  return t;
+}
+
 std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   PacketHeaders h;
-  std::optional<size_t> transport;
+  const auto transport = find_transport(p);
   if (p.size() >= 20 && p[0] >> 4 == 4) {
-    const size_t header = size_t{p[0] & 0xfu} * 4;
-    if (header < 20 || header > p.size() || u16(p, 2) != p.size()) return std::nullopt;
+    if (!transport || u16(p, 2) != p.size()) return std::nullopt;
     h.dscp = p[1] >> 2;
     h.ecn = p[1] & 3;
-    h.protocol = p[9];
     h.source = IpAddress::v4(p.subspan(12, 4));
     h.destination = IpAddress::v4(p.subspan(16, 4));
-    const bool fragment = (u16(p, 6) & 0x3fff) != 0;
-    if (!fragment) transport = header;
   } else if (p.size() >= 40 && p[0] >> 4 == 6) {
     if (size_t{u16(p, 4)} + 40 != p.size()) return std::nullopt;
     const auto traffic_class = static_cast<uint8_t>(p[0] << 4 | p[1] >> 4);
@@ -74,13 +85,14 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
     h.ecn = traffic_class & 3;
     h.source = IpAddress::v6(p.subspan(8, 16));
     h.destination = IpAddress::v6(p.subspan(24, 16));
-    transport = ipv6_transport(p, h.protocol);
   } else {
     return std::nullopt;
   }
-  if (transport && (h.protocol == kTcp || h.protocol == kUdp) && *transport + 4 <= p.size()) {
-    h.source_port = u16(p, *transport);
-    h.destination_port = u16(p, *transport + 2);
+  if (transport) h.protocol = transport->protocol;
+  const bool has_ports = transport && !transport->fragment && (h.protocol == kTcp || h.protocol == kUdp);
+  if (has_ports && transport->offset + 4 <= p.size()) {
+    h.source_port = u16(p, transport->offset);
+    h.destination_port = u16(p, transport->offset + 2);
   }
   h.small = p.size() <= 300;
   uint64_t hash = mix(seed, h.protocol);

@@ -23,6 +23,17 @@ struct PacketHeaders {
 // unpredictable, so that nobody can aim flows at one queue.
 std::optional<PacketHeaders> parse_packet(ByteSpan packet, uint64_t seed);
 
+// Where a packet's transport header is.
+struct TransportHeader {
+  uint8_t protocol = 0;
+  size_t offset = 0;         // from the packet's start; may lie at or beyond its end
+  bool fragment = false;     // a part of a packet only
+  bool is_first = true;      // else a later fragment: there is no transport header at `offset`
+};
+// Follows IPv6 extension headers to a bound, up to a fragment header, which it skips. Nothing when it is no IP packet, or its
+// headers lead out of it. Looks at no length field but those of headers: for packets from inside the tunnel too.
+std::optional<TransportHeader> find_transport(ByteSpan packet);
+
 // Sets the ECN field of an IP packet and repairs the IPv4 header checksum.
 void set_ecn(MutableByteSpan packet, uint8_t ecn);
 

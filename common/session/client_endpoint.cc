@@ -145,7 +145,7 @@ void ClientEndpoint::on_accepted(Initiator::Completed done, const UdpTuple& via,
   resumed_ = session_ && session_->peer_nonce() == accept_.session_nonce;
   if (!resumed_) {
     clear_session();
-    SessionIdentity identity{UserId{}, "", accept_.inner_v4, accept_.inner_v6};
+    SessionIdentity identity{UserId{}, "", accept_.inner_v4, accept_.inner_v6, accept_.server_v4, accept_.server_v6};
     const uint16_t mtu = accept_.mtu ? std::min(accept_.mtu, config_.tunnel_mtu) : config_.tunnel_mtu;
     session_ = std::make_unique<Session>(context(), std::move(identity), session_nonce_, accept_.session_nonce, mtu, now);
   }
@@ -261,7 +261,7 @@ void ClientEndpoint::on_datagrams(std::span<ReceivedDatagram> batch, Time now) {
         confirmed_ = true;
         enrolled_ = true;
         reconnecting_ = false;
-        events_.push_back(Connected{accept_, accepted_via_, resumed_});
+        events_.push_back(Connected{accept_, accepted_via_, resumed_, session_->tunnel_mtu()});
       }
     } else if (type == wire::DatagramType::response) {
       on_response(d, now);
@@ -279,7 +279,7 @@ void ClientEndpoint::after_session_input(Time now) {
   session_->take_released_indices();
   if (const auto announced = session_->take_announced()) {
     accept_.endpoints.assign(announced->endpoints.begin(), announced->endpoints.begin() + static_cast<ptrdiff_t>(announced->count));
-    if (confirmed_) events_.push_back(Connected{accept_, accepted_via_, true});
+    if (confirmed_) events_.push_back(Connected{accept_, accepted_via_, true, session_->tunnel_mtu()});
   }
   if (const auto reason = session_->take_peer_close()) {
     events_.push_back(Closed{UserId{}, *reason});
@@ -297,7 +297,7 @@ void ClientEndpoint::after_session_input(Time now) {
     events_.push_back(Reconnecting{});
     reconnecting_ = true;
   } else if (reconnecting_ && works && confirmed_) {
-    events_.push_back(Connected{accept_, accepted_via_, true});
+    events_.push_back(Connected{accept_, accepted_via_, true, session_->tunnel_mtu()});
     reconnecting_ = false;
   }
   was_working_ = works;

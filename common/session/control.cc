@@ -36,8 +36,10 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
   p.loss.add(r.acked_packets, r.lost_packets, now);
   p.loss_judge.window.add(r.acked_packets, r.lost_packets, now);
+  const uint16_t known = p.mtu.known();
   p.mtu.on_full_size(r.full_size_acked, r.full_size_lost, p.rtt.suspect_timeout(), now);
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);
+  if (p.mtu.known() != known) follow_path_mtu(now);
   if (r.acked_bytes > 0) {
     p.last_progress = now;
     if (own_path) p.last_own_ack = now;
@@ -280,6 +282,7 @@ bool Session::transmit_control(TransmitBatch& batch, Time now) {
     }
     if (const uint16_t size = works ? p.mtu.probe_size(now) : uint16_t{0}) {
       p.mtu.on_probe_sent(now, p.rtt.probe_timeout());
+      if (p.mtu.known()) follow_path_mtu(now);
       wire::FrameWriter w{MutableByteSpan{buffer}};
       w.write(wire::PingFrame{});
       w.padding(size - wire::kDataHeaderSize - kAeadTagSize - w.size());

@@ -121,6 +121,11 @@ struct Connected {
   wire::AcceptPayload accept;
   UdpTuple via;
   bool resumed = false;  // a rekey or return within the same session
+  uint16_t mtu = 0;      // of the TUN, as far as the paths are known: at most what the server offers
+};
+// Client: the paths carry smaller packets than before, or have carried larger ones for a while.
+struct TunnelMtuChanged {
+  uint16_t mtu = 0;  // of the TUN
 };
 // Client: no path has answered for long; the session keeps trying.
 struct Reconnecting {};
@@ -147,7 +152,7 @@ struct SessionUp {
   std::string name;
   UdpTuple via;
 };
-using Event = std::variant<Connected, Reconnecting, Refused, Closed, PathChanged, SessionUp, RegistryLookup, EnrolmentCommit>;
+using Event = std::variant<Connected, Reconnecting, Refused, Closed, TunnelMtuChanged, PathChanged, SessionUp, RegistryLookup, EnrolmentCommit>;
 
 // ---- status ------------------------------------------------------------------------------------------------------
 

@@ -152,6 +152,7 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   }
   if (context_.role == Role::client && a.from != PathState::validating) send_status(p, now);
   context_.events.push_back(PathChanged{identity_.user, p.id, p.address.tuple.link, a.from, a.to, a.reason, gap});
+  follow_path_mtu(now);
   elect_leader(p.twins, now);
 }
 
@@ -386,6 +387,21 @@ void Session::update_estimates(Time now) {
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);
+}
+
+// The tunnel's MTU is that of the smallest path that works, standby ones included: a failover should not move it. A path
+// whose search goes on has no say; meanwhile it carries large packets in two pieces.
+void Session::follow_path_mtu(Time now) {
+  uint16_t smallest = 0;
+  for (const auto& p : paths_) {
+    const PathState s = p->machine.state();
+    const uint16_t known = p->mtu.known();
+    if (known == 0 || (s != PathState::active && s != PathState::standby)) continue;
+    const auto fits = static_cast<uint16_t>(known - wire::kFullDatagramOverhead);
+    smallest = smallest == 0 ? fits : std::min(smallest, fits);
+  }
+  if (!tunnel_mtu_.on_paths(smallest, now) || context_.role == Role::server) return;
+  context_.events.push_back(TunnelMtuChanged{tunnel_mtu_.mtu()});
 }
 
 bool Session::any_path_works() const {

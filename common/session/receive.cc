@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/queue/ecn.h"
+#include "common/queue/mss.h"
 #include "common/session/session.h"
 
 namespace hawser {
@@ -180,6 +181,7 @@ void Session::deliver(LaneId lane, PacketClass packet_class, uint32_t seq24, Mut
     return;
   }
   if (*mark != inner_ecn) set_ecn(packet, *mark);
+  clamp_mss(packet, tunnel_mtu_.unsplit());
   last_inner_traffic_ = now;
   inner_received_bytes_ += packet.size();
   inner_receive_rate_.add(packet.size(), now);

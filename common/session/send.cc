@@ -2,6 +2,8 @@
 // repairs and data, then acks that found no datagram to ride on.
 #include <algorithm>
 
+#include "common/queue/mss.h"
+#include "common/queue/too_big.h"
 #include "common/session/session.h"
 
 namespace hawser {
@@ -20,12 +22,32 @@ wire::DataFrame data_frame(const Segment& s) { return {s.lane, s.packet_class, l
 }  // namespace
 
 void Session::on_packet(Packet packet, const PacketHeaders& headers, Time now) {
-  if (packet.size() > tunnel_mtu_) {
-    drops_.count(DropReason::too_big);
-    return;
+  if (packet.size() > tunnel_mtu_.mtu()) {
+    tell_too_big(packet.bytes(), now);
+    // What was agreed on is carried all the same, if in two pieces: many senders never hear what they are told.
+    if (packet.size() > tunnel_mtu_.offered()) {
+      drops_.count(DropReason::too_big);
+      return;
+    }
   }
+  clamp_mss(packet.writable(), tunnel_mtu_.unsplit());
   last_inner_traffic_ = now;
   ingress_.enqueue(std::move(packet), headers, now, drops_);
+}
+
+// The message comes from the far end of the tunnel, as from the router it would be: one of this machine's own addresses as
+// its source would be dropped on arrival.
+void Session::tell_too_big(ByteSpan packet, Time now) {
+  constexpr Duration kEach = Duration::seconds(1) / kTooBigPerSecond;
+  too_big_spent_until_ = std::max(too_big_spent_until_, now);
+  if (too_big_spent_until_ - now > kEach * (kTooBigBurst - 1)) return;
+  const bool v4 = packet[0] >> 4 == 4, user = context_.role == Role::server;
+  const IpAddress& from = v4 ? (user ? identity_.inner_v4 : identity_.server_v4) : (user ? identity_.inner_v6 : identity_.server_v6);
+  Packet message = too_big_message(packet, from, tunnel_mtu_.mtu(), context_.pool);
+  if (!message) return;
+  too_big_spent_until_ = too_big_spent_until_ + kEach;
+  const ByteSpan bytes = message.bytes();
+  context_.deliveries.push_back({bytes, std::move(message)});
 }
 
 bool Session::poll_transmit(TransmitBatch& batch, Time now) {

@@ -165,7 +165,7 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
   uint64_t entry_id = continues ? id_of(*live) : 0;
   if (!continues) {
     if (known != users_.end() && known->second.pending.size() >= kMaxPendingPerUser) destroy(id_of(*known->second.pending.front()));
-    SessionIdentity identity{answer.user, answer.name, answer.inner_v4, answer.inner_v6};
+    SessionIdentity identity{answer.user, answer.name, answer.inner_v4, answer.inner_v6, config_.server_v4, config_.server_v6};
     auto made = std::make_unique<Entry>(context(), std::move(identity), own_nonce, payload.session_nonce, config_.tunnel_mtu, now);
     entry = made.get();
     entry->key = lookup.handshake.initiator();

@@ -11,6 +11,7 @@
 #include "common/congestion/coupling.h"
 #include "common/crypto/replay_window.h"
 #include "common/path/path.h"
+#include "common/path/tunnel_mtu.h"
 #include "common/queue/ingress_queue.h"
 #include "common/queue/resequencer.h"
 #include "common/scheduler/scheduler.h"
@@ -49,7 +50,8 @@ struct InterfaceFlaps {
 struct SessionIdentity {
   UserId user;
   std::string name;
-  IpAddress inner_v4, inner_v6;  // the user's
+  IpAddress inner_v4, inner_v6;    // the user's
+  IpAddress server_v4, server_v6;  // the server's inner ones, as far as this end knows them
 };
 
 class Session {
@@ -124,6 +126,8 @@ class Session {
   Time last_received() const { return last_received_; }
   Time last_progress() const;
   bool closing() const { return closing_.has_value(); }
+  // Of the TUN, as the paths allow at present.
+  uint16_t tunnel_mtu() const { return tunnel_mtu_.mtu(); }
   const DropCounters& drops() const { return drops_; }
   SessionInfo info(Time now) const;
   size_t memory_bytes() const;
@@ -144,6 +148,7 @@ class Session {
     SessionPath* path = nullptr;
     bool reinjection = false;
   };
+  void tell_too_big(ByteSpan packet, Time now);
   bool transmit_control(TransmitBatch& batch, Time now);
   bool transmit_data(TransmitBatch& batch, Time now);
   bool transmit_acks(TransmitBatch& batch, Time now);
@@ -202,6 +207,7 @@ class Session {
   void give_up(const Segment& s);
   int tier(const SessionPath& p) const;
   void update_estimates(Time now);
+  void follow_path_mtu(Time now);
   wire::PathIntent intent(const SessionPath& p) const;
 
   // path_quality.cc
@@ -223,7 +229,8 @@ class Session {
   SessionContext context_;
   SessionIdentity identity_;
   const uint64_t own_nonce_, peer_nonce_;
-  const uint16_t tunnel_mtu_;
+  TunnelMtu tunnel_mtu_;
+  Time too_big_spent_until_;         // token bucket: each message costs its share of a second from here on
   Time created_;
   KeyRing keys_;
   std::vector<SessionIndex> released_indices_;

@@ -7,6 +7,7 @@
 //   flapping            the penalty ends                                  -> may carry again
 //   path closed         told three times                                  -> again
 //   path MTU            the next probe size                                -> padded ping
+//   tunnel MTU          paths that carried more for a minute               -> event to the client
 //   ack, cross-ack      held-back acknowledgements                         -> ack datagram
 //   status, policy      wishes not yet acknowledged                        -> again
 //   resequencer         gaps                                               -> give up
@@ -140,6 +141,7 @@ void Session::path_timers(SessionPath& p, Time now) {
 void Session::on_timer(Time now) {
   for (size_t i = 0; i < paths_.size(); ++i) path_timers(*paths_[i], now);
   if (resequencer_.next_deadline() <= now) resequencer_.on_timer(now, context_.deliveries);
+  if (tunnel_mtu_.raise_at() <= now) follow_path_mtu(now);
   keys_.expire(now, [&](SessionIndex i) { released_indices_.push_back(i); });
 }
 
@@ -147,7 +149,7 @@ Time Session::next_timeout(Time now) const {
   Time t = std::min(resequencer_.next_deadline(), keys_.next_expiry());
   // What cannot be sent has no deadline: without a key, or when only the goodbye is left, asking again would change nothing.
   if (closing_ || !keys_.current() || keys_.current()->expired(now)) return t;
-  t = std::min(t, data_at(now));
+  t = std::min({t, data_at(now), tunnel_mtu_.raise_at()});
   const bool may_write_control = std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
     return p->writable() && (p->machine.state() == PathState::active || p->machine.state() == PathState::standby);
   });

@@ -192,6 +192,18 @@ void super_packets() {
   }
 }
 
+// SYNs with the option in several places, and packets that are too large, behind an MTU of 1280.
+void inner_packets() {
+  for (const bool v6 : {false, true}) {
+    const std::string family = v6 ? "6" : "4";
+    hawser::testing::PacketSpec spec{.v6 = v6, .flags = 2, .options = {2, 4, 5, 180, 4, 2, 1, 0}, .payload = 0};
+    put("inner_packet", "syn" + family, join({5, 0}, hawser::testing::make_packet(spec)));
+    spec.options = {1, 2, 4, 5, 180, 3, 3, 7};
+    put("inner_packet", "odd" + family, join({5, 0}, hawser::testing::make_packet(spec)));
+    put("inner_packet", "large" + family, join({5, 0}, hawser::testing::make_packet({.v6 = v6, .udp = true, .payload = 1300})));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -206,6 +218,7 @@ int main(int argc, char** argv) {
     payloads();
     stranger();
     super_packets();
+  inner_packets();
     configuration();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fuzz_seeds: %s\n", e.what());

@@ -41,7 +41,6 @@ TEST_CASE("routes: everything, a list, nothing; what the server does not carry i
   wire::AcceptPayload accept;
   accept.inner_v4 = *IpAddress::parse("10.9.0.2");
   accept.server_v4 = *IpAddress::parse("10.9.0.1");
-  accept.mtu = 1400;
   TunnelRouting r = tunnel_routing(p, accept, "hawser0");
   REQUIRE(r.routes.size() == 1);
   CHECK(r.routes[0].to_string() == "0.0.0.0/0");
@@ -58,10 +57,4 @@ TEST_CASE("routes: everything, a list, nothing; what the server does not carry i
 
   p.route.kind = RouteChoice::Kind::none;
   CHECK(tunnel_routing(p, accept, "hawser0").routes.empty());
-
-  CHECK(tunnel_mtu(p, accept) == 1400);
-  p.mtu = 1300;
-  CHECK(tunnel_mtu(p, accept) == 1300);
-  p.mtu = 1500;
-  CHECK(tunnel_mtu(p, accept) == 1400);
 }

@@ -2,7 +2,8 @@
 # Installs what the tests need, builds, and runs all of them through ctest.
 #
 #   tests/run.sh                  everything; without root: unit, sim and fuzz
-#   tests/run.sh unit e2e         by label: unit, sim, e2e, fuzz, or asan (unit, sim and part of e2e under the sanitizers)
+#   tests/run.sh unit e2e         by label: unit, sim, e2e, fuzz; asan, tsan: unit, sim and part of e2e under the sanitizers,
+#                                 tsan only when asked for (its build and runs would not fit the budget)
 #   tests/run.sh -R name -L label as ctest has them
 #   tests/run.sh bars [P1 P2 ..] [--runs N]   measures the bars and writes their tables (tests/netlab/bars/table.py --help)
 #
@@ -14,7 +15,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project/deploy/lib/packages.sh"
 . "$project/deploy/lib/build.sh"
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 # Not a test but a measurement: minutes to hours, alone on the machine.
 if [ "${1:-}" = bars ]; then
@@ -32,9 +33,9 @@ while [ $# -gt 0 ]; do
     -h | --help) usage; exit 0 ;;
     -R | -L | -E | -LE) [ $# -ge 2 ] || { printf 'tests/run.sh: %s needs a value\n' "$1" >&2; exit 2; }
       ctest_arguments+=("$1" "$2"); shift ;;
-    unit | sim | e2e | fuzz | asan) words+=("$1") ;;
+    unit | sim | e2e | fuzz | asan | tsan) words+=("$1") ;;
     -*) ctest_arguments+=("$1") ;;
-    *) printf 'tests/run.sh: %s is no label; there are unit, sim, e2e, fuzz, asan (-R NAME picks tests by name)\n' "$1" >&2; exit 2 ;;
+    *) printf 'tests/run.sh: %s is no label; there are unit, sim, e2e, fuzz, asan, tsan (-R NAME picks tests by name)\n' "$1" >&2; exit 2 ;;
   esac
   shift
 done
@@ -59,6 +60,7 @@ stage() {
 }
 
 passed=0 failed=0 skipped=0
+steady=()
 problems=()
 problem() { problems+=("$*"); printf 'FAILED: %s\n' "$*"; }
 skip() {
@@ -73,7 +75,7 @@ run_tests() {
   report=$folder/report-${report_number:=1}.xml
   report_number=$((report_number + 1))
   rm -f "$report"
-  ctest --test-dir "$folder" --output-on-failure --no-tests=ignore --output-junit "$report" "$@" "${ctest_arguments[@]}" </dev/null
+  "${steady[@]}" ctest --test-dir "$folder" --output-on-failure --no-tests=ignore --output-junit "$report" "$@" "${ctest_arguments[@]}" </dev/null
   [ -s "$report" ] || { problem "ctest wrote no report for $folder"; return; }
   counts=$(awk '/<testsuite/ { inside = 1 }
     inside && match($0, /(tests|failures|skipped|disabled)="[0-9]+"/) {
@@ -94,7 +96,7 @@ root=false
 # Nothing is fetched for a part that is not asked for.
 packages=("${hawser_build_packages[@]}" catch2 valgrind libbenchmark-dev)
 if wanted fuzz; then packages+=(clang libclang-rt-14-dev); fi
-if wanted e2e || wanted asan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 groff-base man-db); fi
+if wanted e2e || wanted asan || wanted tsan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 groff-base man-db); fi
 # Where systemd runs the machine, these would start (sshd) or change its next boot (cloud-init): only a container gets them.
 if wanted e2e && [ "$(cat /proc/1/comm 2>/dev/null)" != systemd ]; then packages+=(openssh-server openssh-client systemd cloud-init); fi
 
@@ -106,13 +108,27 @@ if wanted unit || wanted sim || wanted e2e; then
   build_configure "$project" "$project/build" -DHAWSER_TESTS=ON -DCMAKE_BUILD_TYPE=Release && build_targets "$project/build" || exit 1
 fi
 # -O1: the sanitizers' code compiles faster than at -O2 and runs at twice the speed of -O0. -g1: line numbers in reports.
-sanitized=(-DHAWSER_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1')
+optimised=(-DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1')
+sanitized=(-DHAWSER_SANITIZE=address,undefined "${optimised[@]}")
+# build_sanitized FOLDER OPTION..: the programs and their tests; netlab's tools come from the plain build, because they must be in time.
+build_sanitized() {
+  local folder=$project/build/$1 targets
+  shift
+  build_configure "$project" "$folder" -DHAWSER_TESTS=ON "$@" || exit 1
+  mapfile -t targets < <(cmake --build "$folder" --target help | grep -oE '\btest_[a-z0-9_]+\b' | sort -u)
+  build_targets "$folder" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-rawudp "${targets[@]}" || exit 1
+}
 if wanted asan; then
   stage build 'build with address and undefined-behaviour sanitizers'
-  build_configure "$project" "$project/build/asan" -DHAWSER_TESTS=ON "${sanitized[@]}" || exit 1
-  # The programs and their tests; netlab's tools come from the plain build, because they must be in time.
-  mapfile -t targets < <(cmake --build "$project/build/asan" --target help | grep -oE '\btest_[a-z0-9_]+\b' | sort -u)
-  build_targets "$project/build/asan" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-rawudp "${targets[@]}" || exit 1
+  build_sanitized asan "${sanitized[@]}"
+fi
+if wanted tsan; then
+  stage build 'build with the thread sanitizer'
+  build_sanitized tsan -DHAWSER_SANITIZE=thread "${optimised[@]}"
+fi
+if (wanted asan || wanted tsan) && ! [ -x "$project/build/bin/hawser-netem" ]; then
+  build_configure "$project" "$project/build" -DHAWSER_TESTS=ON -DCMAKE_BUILD_TYPE=Release &&
+    build_targets "$project/build" hawser-netem hawser-probe hawser-httpd || exit 1
 fi
 if wanted fuzz; then
   stage build 'build of the fuzz targets'
@@ -131,10 +147,17 @@ if wanted fuzz; then
   run_tests "$project/build/fuzz" -L '^fuzz$' -j "$cpus"
 fi
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
+# Where the kernel spreads addresses wider than the thread sanitizer knows, its programs run without that.
+if wanted tsan && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ]; then steady=(setarch "$(uname -m)" -R); fi
+# The house rules and documents do not depend on how the programs were compiled.
 if wanted asan; then
   stage unit 'unit and sim tests under the sanitizers'
-  # The house rules and documents do not depend on how the programs were compiled.
   run_tests "$project/build/asan" -L '^(unit|sim)$' -E '^unit\.(house|documents)' -j "$cpus"
+fi
+if wanted tsan; then
+  stage unit 'unit and sim tests under the thread sanitizer'
+  run_tests "$project/build/tsan" -L '^(unit|sim)$' -E '^unit\.(house|documents)' -j "$cpus"
 fi
 if wanted e2e; then
   stage e2e 'end-to-end tests'
@@ -143,6 +166,10 @@ fi
 if wanted asan; then
   stage e2e 'part of the end-to-end tests under the sanitizers'
   if $root; then run_tests "$project/build/asan" -L '^e2e$' -E '^e2e\.netlab'; else skip 'end-to-end tests under the sanitizers: they need root'; fi
+fi
+if wanted tsan; then
+  stage e2e 'end-to-end tests of threads under the thread sanitizer'
+  if $root; then run_tests "$project/build/tsan" -L '^e2e$' -E '^e2e\.netlab'; else skip 'end-to-end tests under the thread sanitizer: they need root'; fi
 fi
 stage '' ''
 

@@ -93,7 +93,7 @@ e2e_begin() {
 e2e_end() {
   [ -z "${server_pid:-}" ] || stop_server
   local found
-  found=$(grep -lE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$dir"/*.log /run/netlab/hosts/*/var/lib/hawser/*/log 2>/dev/null)
+  found=$(grep -lE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$dir"/*.log /run/netlab/hosts/*/var/lib/hawser/*/log 2>/dev/null)
   [ -z "$found" ] || fail "a sanitizer found something, see $found"
   printf 'ok\n'
 }

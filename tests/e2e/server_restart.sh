@@ -2,6 +2,7 @@
 # The server restarts, by SIGTERM or by kill -9: the client comes back by itself, with its address, and an inner connection goes on.
 # timeout: 150
 # sanitize: yes
+# threads: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2

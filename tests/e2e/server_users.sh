@@ -3,6 +3,7 @@
 # service; a removed or disabled user is cut at once and told why; used and dead invites; a replacement keeps the address.
 # timeout: 180
 # sanitize: yes
+# threads: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 client2=1

@@ -30,7 +30,9 @@ std::vector<Scenario> load(const Options& o) {
     for (const auto& entry : std::filesystem::directory_iterator(o.scenarios)) {
       if (entry.path().extension() == ".toml") files.push_back(entry.path().string());
     }
+    for (std::string& file : files) file = std::filesystem::weakly_canonical(file).string();
     std::sort(files.begin(), files.end());
+    files.erase(std::unique(files.begin(), files.end()), files.end());
   }
   std::vector<Scenario> scenarios;
   for (const std::string& file : files) {
@@ -77,6 +79,18 @@ void to_file(const std::string& file, Write&& write) {
   if (!out) throw ScenarioError("cannot write " + file);
 }
 
+// The text beside the table says the table in words: all scenarios that it has numbers of, run now or before.
+void update(const Options& o, const std::vector<ScenarioResult>& results) {
+  write_committed(o.update, results);
+  Options everything = o;
+  everything.all = true;
+  everything.fast = false;
+  everything.variant.clear();
+  const std::vector<Scenario> scenarios = load(everything);
+  const std::string text = std::filesystem::path(o.update).replace_extension(".txt").string();
+  to_file(text, [&](std::ostream& out) { print_table(out, read_committed(o.update, scenarios)); });
+}
+
 int run(const Options& o) {
   const std::vector<Scenario> scenarios = load(o);
   if (scenarios.empty()) throw ScenarioError("no scenario to run: name a file, or say --all");
@@ -105,12 +119,7 @@ int run(const Options& o) {
   std::cerr << results.size() << " scenarios, " << simulated << " s of network in " << wall << " s of work\n";
   to_file(o.csv, [&](std::ostream& out) { write_csv(out, results.front()); });
   to_file(o.svg, [&](std::ostream& out) { write_svg(out, results.front()); });
-  if (!o.update.empty()) {
-    write_committed(o.update, results);
-    if (o.all && !o.fast) {
-      to_file(std::filesystem::path(o.update).replace_extension(".txt").string(), [&](std::ostream& out) { print_table(out, results); });
-    }
-  }
+  if (!o.update.empty()) update(o, results);
   if (o.check.empty()) return 0;
   const std::vector<std::string> breaches = compare_with(o.check, results, o.tolerance);
   for (const std::string& line : breaches) std::cout << "WORSE: " << line << '\n';
@@ -138,7 +147,7 @@ int main(int argc, char** argv) {
   app.add_option("--svg", o.svg, "plot to this file");
   app.add_option("--check", o.check, "fail when a bar is worse than this committed table says");
   app.add_option("--tolerance", o.tolerance, "by more than this fraction")->capture_default_str();
-  app.add_option("--update", o.update, "write the numbers of this run into the committed table; with --all also as text, .txt");
+  app.add_option("--update", o.update, "write these numbers into the committed table, which keeps the others, and all of it as text, .txt");
   CLI11_PARSE(app, argc, argv);
   if (!hawser::init()) return 4;
   try {

@@ -37,10 +37,13 @@ void print_rows(std::ostream& out, const std::vector<Row>& rows) {
 }
 
 std::string limits(const Bar& bar) {
-  std::string text;
-  if (bar.min) text += ">= " + number(*bar.min);
-  if (bar.max) text += (text.empty() ? "<= " : ", <= ") + number(*bar.max);
-  return text.empty() ? "report" : text;
+  if (bar.min && bar.max) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g-%.3g", *bar.min, *bar.max);
+    return text;
+  }
+  if (bar.min) return ">= " + number(*bar.min);
+  return bar.max ? "<= " + number(*bar.max) : "report";
 }
 
 std::string verdict(const BarResult& b) {

@@ -21,8 +21,10 @@ nlohmann::ordered_json read(const std::string& file) {
   }
 }
 
-// A bar without a limit is a report: any value is as good as another. A time of a few packets may move by one of them.
+// A bar without a limit is a report: any value is as good as another, and so is any between two limits. A time of a few packets
+// may move by one of them.
 bool worse(const BarResult& now, double then, double tolerance) {
+  if (now.bar.min && now.bar.max && now.reached) return false;
   const double slack = std::max(std::fabs(then) * tolerance, now.bar.max ? 1e-9 : 0.0);
   if (now.bar.min && now.ours < then - slack) return true;
   return now.bar.max && now.ours > then + slack;
@@ -58,6 +60,23 @@ void write_committed(const std::string& file, const std::vector<ScenarioResult>&
   std::ofstream out(file);
   out << committed.dump(1) << '\n';
   if (!out) throw ScenarioError("cannot write " + file);
+}
+
+std::vector<ScenarioResult> read_committed(const std::string& file, const std::vector<Scenario>& scenarios) {
+  const nlohmann::ordered_json committed = read(file);
+  std::vector<ScenarioResult> results;
+  for (const Scenario& s : scenarios) {
+    ScenarioResult r;
+    r.scenario = &s;
+    const auto lines = committed.find(s.name);
+    for (const Bar& bar : s.bars) {
+      if (lines == committed.end() || !lines->contains(bar_label(bar))) continue;
+      r.bars.push_back({bar, lines->at(bar_label(bar)), false});
+      r.bars.back().reached = reached(bar, r.bars.back().ours);
+    }
+    results.push_back(std::move(r));
+  }
+  return results;
 }
 
 }  // namespace hawser::sim

@@ -9,5 +9,7 @@ namespace hawser::sim {
 std::vector<std::string> compare_with(const std::string& file, const std::vector<ScenarioResult>& results, double tolerance);
 // Writes the file anew; scenarios that were not run keep their lines.
 void write_committed(const std::string& file, const std::vector<ScenarioResult>& results);
+// The file's numbers as results of these scenarios, for the table; what it does not have is left out.
+std::vector<ScenarioResult> read_committed(const std::string& file, const std::vector<Scenario>& scenarios);
 
 }  // namespace hawser::sim

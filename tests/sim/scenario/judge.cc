@@ -39,6 +39,8 @@ double reference(const ScenarioResult& result, const Bar& bar, const std::vector
 
 }  // namespace
 
+bool reached(const Bar& bar, double ours) { return (!bar.min || ours >= *bar.min) && (!bar.max || ours <= *bar.max); }
+
 void judge(std::vector<ScenarioResult>& results) {
   for (ScenarioResult& r : results) {
     r.bars.clear();
@@ -48,7 +50,7 @@ void judge(std::vector<ScenarioResult>& results) {
         const double base = reference(r, bar, results);
         b.ours = base > 0 ? b.ours / base : 0;
       }
-      b.reached = (!bar.min || b.ours >= *bar.min) && (!bar.max || b.ours <= *bar.max);
+      b.reached = reached(bar, b.ours);
       r.bars.push_back(b);
     }
   }

@@ -34,7 +34,7 @@ size_t read_user(const toml::table& t) {
 namespace {
 
 constexpr std::string_view kRunKeys[] = {"about", "seconds", "measure-from", "idle-until", "seeds", "alone", "slow", "mode", "scheduler",
-                                         "congestion", "seed", "mtu", "cipher", "link", "flow", "bar"};
+                                         "congestion", "seed", "mtu", "cipher", "phases", "link", "flow", "bar"};
 constexpr std::string_view kBarKeys[] = {"metric", "min", "max", "over", "published"};
 
 void read_engine(const toml::table& t, TunnelSettings& s) {
@@ -55,6 +55,19 @@ void read_engine(const toml::table& t, TunnelSettings& s) {
   const std::string cipher = text(t, "cipher").value_or("null");
   if (cipher != "null" && cipher != "real") throw ScenarioError("cipher '" + cipher + "' is not one of null, real");
   s.real_cipher = cipher == "real";
+}
+
+// phases = [[2, 10], [12, 20]]: seconds of the run.
+void read_phases(const toml::table& t, Scenario& s) {
+  const toml::array* phases = t["phases"].as_array();
+  for (size_t i = 0; phases && i < phases->size(); ++i) {
+    const toml::array* pair = (*phases)[i].as_array();
+    const auto second = [&](size_t k) { return pair && pair->size() == 2 ? (*pair)[k].value<double>().value_or(-1) : -1; };
+    if (second(0) < 0 || second(1) <= second(0) || second(1) > s.length.to_seconds()) {
+      throw ScenarioError("phase " + std::to_string(i + 1) + " is not two seconds of the run like [2, 10]");
+    }
+    s.phases.emplace_back(Duration::from_seconds(second(0)), Duration::from_seconds(second(1)));
+  }
 }
 
 Bar read_bar(const toml::table& t) {
@@ -101,6 +114,7 @@ Scenario read_scenario(const toml::table& t, const std::string& file, const std:
   s.seeds = static_cast<int>(t["seeds"].value_or(int64_t{1}));
   s.alone = t["alone"].value_or(false);
   s.slow = t["slow"].value_or(false);
+  read_phases(t, s);
   read_engine(t, s.tunnel);
   each_table(t, "link", [&](const toml::table& link) { s.links.push_back(read_link(link, s.length)); });
   each_table(t, "flow", [&](const toml::table& flow) {

@@ -40,6 +40,8 @@ struct ScenarioResult {
   double wall_seconds = 0;
 };
 
+bool reached(const Bar& bar, double ours);
+
 // All seeds, and each link alone when the scenario asks for it. Bars are judged by judge().
 ScenarioResult run_scenario(const Scenario& scenario);
 // Fills in `bars` of all; they may refer to each other's variants.

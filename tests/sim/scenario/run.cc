@@ -35,7 +35,7 @@ double time_to(double target, const std::vector<FlowResult>& flows, const Scenar
   return scenario.length.to_seconds();
 }
 
-// How evenly the users share: each counted flow's part of all, and the least user's part of an even share.
+// How evenly the users share: each counted flow's part of all, the least user's part of an even share, and Jain's index of all.
 void add_shares(RunResult& r, const Scenario& scenario, double goodput) {
   if (scenario.tunnel.users < 2 || goodput <= 0) return;
   std::map<size_t, double> of_user;
@@ -45,9 +45,41 @@ void add_shares(RunResult& r, const Scenario& scenario, double goodput) {
     r.values[r.flows[f].name + ".of_all"] = part;
     of_user[scenario.flows[f].user] += part;
   }
-  double least = 1;
-  for (const auto& [user, part] : of_user) least = std::min(least, part);
+  double least = 1, squares = 0;
+  for (const auto& [user, part] : of_user) {
+    least = std::min(least, part);
+    squares += part * part;
+  }
   r.values["least_of_fair"] = least * static_cast<double>(of_user.size());
+  r.values["jain"] = 1 / (squares * static_cast<double>(of_user.size()));
+}
+
+// What TCP without a tunnel could carry over the link that the flow takes, Mbit/s; 0 for a flow through the tunnel.
+double link_payload(const Scenario& scenario, const FlowSettings& flow) {
+  for (const LinkSpec& l : scenario.links) {
+    if (l.name() != flow.over) continue;
+    const double bps = (flow.heading == Heading::up ? l.up : l.down).rate.bps;
+    return bps * 1e-6 * (1500 - kTcpHeaders) / (1500 + kEthernetHeader);
+  }
+  return 0;
+}
+
+// The flows' rates in each phase of the run, counted from 1.
+void add_phase_values(RunResult& r, const Scenario& scenario) {
+  for (size_t p = 0; p < scenario.phases.size(); ++p) {
+    const auto [from, to] = scenario.phases[p];
+    const std::string in = "_in_" + std::to_string(p + 1);
+    double goodput = 0;
+    for (size_t f = 0; f < r.flows.size(); ++f) {
+      const FlowResult& flow = r.flows[f];
+      if (flow.values.count("goodput") == 0) continue;
+      const double rate = sum_bins(flow.bins, from.to_seconds(), to.to_seconds()) * 8e-6 / (to - from).to_seconds();
+      if (flow.counts) goodput += rate;
+      r.values[flow.name + ".goodput" + in] = rate;
+      if (const double all = link_payload(scenario, scenario.flows[f]); all > 0) r.values[flow.name + ".of_link" + in] = rate / all;
+    }
+    r.values["goodput" + in] = goodput;
+  }
 }
 
 void add_flow_values(RunResult& r, const Scenario& scenario) {
@@ -66,14 +98,19 @@ void add_flow_values(RunResult& r, const Scenario& scenario) {
     }
   }
   r.values["goodput"] = goodput;
+  for (const FlowResult& f : r.flows) {
+    const auto it = f.values.find("goodput");
+    if (!f.through_tunnel && it != f.values.end() && it->second > 0) r.values[f.name + ".matched"] = goodput / it->second;
+  }
   add_shares(r, scenario, goodput);
+  add_phase_values(r, scenario);
   if (goodput_up > 0 && goodput_down > 0) {
     r.values["goodput_up"] = goodput_up;
     r.values["goodput_down"] = goodput_down;
   }
 }
 
-// The least loss of a shared link over the greatest, downlink: 1 when congestion is alike everywhere.
+// The least loss of a shared link over the greatest, downlink: 1 when congestion is alike everywhere, or nowhere.
 void add_loss_balance(RunResult& r, const Scenario& scenario, Network& net) {
   double least = 1, most = 0;
   int shared = 0;
@@ -85,7 +122,7 @@ void add_loss_balance(RunResult& r, const Scenario& scenario, Network& net) {
     most = std::max(most, loss);
     ++shared;
   }
-  if (shared > 1 && most > 0) r.values["loss_balance"] = least / most;
+  if (shared > 1) r.values["loss_balance"] = most > 0 ? least / most : 1;
 }
 
 void add_link_values(RunResult& r, const Scenario& scenario, Network& net) {
@@ -201,11 +238,8 @@ RunResult run_once(const Scenario& scenario, uint64_t seed, const std::string& o
     f.counts = flow->settings().count_in_goodput;
     f.through_tunnel = flow->settings().over.empty();
     if (f.counts) (f.heading == Heading::up ? up : down) = true;
-    for (const LinkSpec& l : scenario.links) {
-      if (l.name() != flow->settings().over || f.values.count("goodput") == 0) continue;
-      const double bps = (f.heading == Heading::up ? l.up : l.down).rate.bps;
-      f.values["of_link"] = f.values["goodput"] * 1e6 / (bps * (1500 - kTcpHeaders) / (1500 + kEthernetHeader));
-    }
+    const double all = link_payload(scenario, flow->settings());
+    if (all > 0 && f.values.count("goodput")) f.values["of_link"] = f.values["goodput"] / all;
     r.flows.push_back(std::move(f));
   }
   if (up) possible += ceiling(scenario, only, Heading::up);

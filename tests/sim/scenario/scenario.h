@@ -48,6 +48,7 @@ struct Scenario {
   Duration length = Duration::seconds(30);
   Duration measure_from = Duration::seconds(10);
   Duration idle_until{};  // the load begins here; before it the network is idle
+  std::vector<std::pair<Duration, Duration>> phases;  // from and to, each with numbers of its own
   int seeds = 1;          // so many runs; each number is the median
   bool alone = false;     // also run over each link alone
   bool slow = false;      // not in the test, only in `--all`

@@ -89,6 +89,9 @@ TEST_CASE("mistakes are named") {
   CHECK(error_of("[[link]]\nname='a'\nrate=20\n").find("quotes") != std::string::npos);
   CHECK(error_of(std::string(kLink) + "[[flow]]\ntype='ftp'\n").find("ftp") != std::string::npos);
   CHECK(error_of(std::string(kLink) + "via='nowhere'\n").find("nowhere") != std::string::npos);
+  for (const char* bad : {"[[4, 2]]", "[[1]]", "[[20, 40]]", "[2, 4]"}) {
+    CHECK(error_of(std::string("phases = ") + bad + "\n" + kLink).find("phase 1") != std::string::npos);
+  }
   CHECK(error_of("[[link]\n").find(":1:") != std::string::npos);
   CHECK(error_of("").find("no link") != std::string::npos);
   CHECK(error_of(kLink).empty());
@@ -122,6 +125,72 @@ TEST_CASE("a bar that is missed, a ratio over another variant, and a result that
   results[0].run.values = {{"goodput", 85.0}, {"delay", 20.7}};  // -3.4 %, +3.5 %
   judge(results);
   CHECK(compare_with(committed.path, results, 0.03).size() == 3);
+}
+
+TEST_CASE("between two limits any value is as good as another; beyond one it is worse") {
+  Scenario a;
+  a.name = "f/a";
+  a.bars = {{"share", 0.45, 0.55, "", ""}};
+  std::vector<ScenarioResult> results(1);
+  results[0].scenario = &a;
+  const auto breaches = [&](double then, double now) {
+    const TempFile committed("{\"f/a\": {\"share\": " + std::to_string(then) + "}}");
+    results[0].run.values = {{"share", now}};
+    judge(results);
+    return compare_with(committed.path, results, 0.03).size();
+  };
+  CHECK(breaches(0.54, 0.46) == 0);
+  CHECK(breaches(0.46, 0.54) == 0);
+  CHECK(breaches(0.50, 0.44) == 1);
+  CHECK(breaches(0.50, 0.56) == 1);
+  CHECK(breaches(0.40, 0.395) == 0);  // already short, by less than 3 % more
+}
+
+TEST_CASE("what was measured earlier keeps its line in the table") {
+  Scenario a, b;
+  a.name = "f/a";
+  b.name = "f/b";
+  a.bars = {{"goodput", 90.0, {}, "", ""}};
+  b.bars = {{"goodput", {}, {}, "", ""}, {"delay", {}, 30.0, "", ""}};
+  const TempFile committed("{\"f/a\": {\"goodput\": 88.0}, \"f/b\": {\"goodput\": 5.0}}");
+  std::vector<ScenarioResult> results(1);
+  results[0].scenario = &b;
+  results[0].run.values = {{"goodput", 7.0}, {"delay", 20.0}};
+  judge(results);
+  write_committed(committed.path, results);
+  const std::vector<ScenarioResult> table = read_committed(committed.path, {a, b});
+  REQUIRE(table.size() == 2);
+  REQUIRE(table[0].bars.size() == 1);
+  CHECK(table[0].bars[0].ours == 88.0);
+  CHECK_FALSE(table[0].bars[0].reached);
+  REQUIRE(table[1].bars.size() == 2);
+  CHECK(table[1].bars[0].ours == 7.0);
+  CHECK(table[1].bars[1].reached);
+}
+
+TEST_CASE("each phase has its rates; a flow beside the tunnel is what the tunnel is compared with") {
+  const TempFile file(
+      "seconds = 12\nmeasure-from = 2\nphases = [[2, 6], [8, 12]]\n"
+      "flow = [{}, { name = 'other', over = 'b' }]\n"
+      "[[link]]\nname='a'\nrate='20M'\ndelay='10ms'\nsteps=[{at='7s', rate='10M'}]\n"
+      "[[link]]\nname='b'\npath=false\nrate='20M'\ndelay='10ms'\n");
+  const Scenario s = load_scenarios(file.path).at(0);
+  const std::map<std::string, double> v = run_scenario(s).run.values;
+  CHECK(v.at("goodput_in_1") > 16);
+  CHECK(v.at("goodput_in_2") == Approx(v.at("goodput_in_1") / 2).epsilon(0.1));
+  CHECK(v.at("tcp.goodput_in_2") == v.at("goodput_in_2"));
+  CHECK(v.at("other.of_link_in_1") == Approx(1.0).epsilon(0.05));
+  CHECK(v.at("other.of_link_in_2") == Approx(1.0).epsilon(0.05));
+  CHECK(v.at("other.matched") == Approx(v.at("goodput") / v.at("other.goodput")));
+}
+
+TEST_CASE("how evenly users share") {
+  const TempFile file(
+      "seconds = 8\nmeasure-from = 3\nflow = [{}, { name = 'second', user = 2 }]\n"
+      "[[link]]\nname='a'\nrate='30M'\ndelay='5ms'\n[[link]]\nname='b'\nuser=2\nrate='10M'\ndelay='5ms'\n");
+  const std::map<std::string, double> v = run_scenario(load_scenarios(file.path).at(0)).run.values;
+  CHECK(v.at("jain") == Approx(0.8).epsilon(0.01));  // (3 + 1)^2 / (2 (9 + 1))
+  CHECK(v.at("least_of_fair") == Approx(0.5).epsilon(0.02));
 }
 
 }  // namespace hawser::sim

@@ -2,6 +2,7 @@
 #include "client/link_policy.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "common/config/names.h"
 
@@ -33,14 +34,31 @@ std::optional<IpAddress> LinkPolicy::gateway(const Interface& i) const {
   return path_settings(profile, i.name, to_string(i.type), i.metered).gateway;
 }
 
-std::optional<InterfaceAddress> source_for(const Interface& interface, const IpAddress& destination) {
-  std::optional<InterfaceAddress> best;
+std::vector<InterfaceAddress> sources_for(const Interface& interface, const IpAddress& destination,
+                                          const std::function<bool(const IpAddress&)>& in_use) {
+  std::vector<InterfaceAddress> all;
   for (const InterfaceAddress& a : interface.addresses) {
-    if (a.address.family != destination.family || a.address.is_link_local() || a.address.is_loopback()) continue;
-    const bool fits = a.address.is_private() == destination.is_private();
-    if (!best || (fits && best->address.is_private() != destination.is_private())) best = a;
+    if (a.address.family == destination.family && !a.address.is_link_local() && !a.address.is_loopback()) all.push_back(a);
   }
-  return best;
+  const auto fits = [&](const InterfaceAddress& a) { return a.address.is_private() == destination.is_private(); };
+  std::stable_sort(all.begin(), all.end(), [&](const InterfaceAddress& a, const InterfaceAddress& b) {
+    return std::tuple(a.deprecated, !fits(a), a.temporary) < std::tuple(b.deprecated, !fits(b), b.temporary);
+  });
+  // Private IPv4 addresses are translated; unique local IPv6 ones lead nowhere when there are global ones.
+  if (destination.is_v6() && std::any_of(all.begin(), all.end(), fits)) std::erase_if(all, std::not_fn(fits));
+  std::vector<InterfaceAddress> chosen;
+  for (const InterfaceAddress& a : all) {
+    const bool fresh = chosen.size() < kMaxSources && (!a.deprecated || chosen.empty());
+    if (fresh || in_use(a.address)) chosen.push_back(a);
+  }
+  return chosen;
+}
+
+bool belongs_to(const std::vector<InterfaceAddress>& sources, const InterfaceAddress& source, const IpAddress& gateway) {
+  const auto neighbour = [&](const InterfaceAddress& a) {
+    return IpPrefix{a.address, a.prefix_length}.contains(gateway);
+  };
+  return neighbour(source) || std::none_of(sources.begin(), sources.end(), neighbour);
 }
 
 std::string fix_for(const Unusable& u, const std::string& profile_name) {

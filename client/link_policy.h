@@ -2,6 +2,7 @@
 // DESIGN.md, section 6: virtual interfaces are ignored by name, not by kind; a [[path]] entry overrides `ignore`.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,9 +38,16 @@ struct Unusable {
 // What to do about it, for people: "Fix DHCP, or: vpn-up home --set ..."; empty when nothing is wrong.
 std::string fix_for(const Unusable& unusable, const std::string& profile_name);
 
-// The address of `interface` to use towards `destination`: of its family, of the same reach (private or global) when
-// there is one, else the first. Nothing when the interface has none of the family.
-std::optional<InterfaceAddress> source_for(const Interface& interface, const IpAddress& destination);
+// The addresses of `interface` to try towards `destination`, best first: of its family; of the same reach (private or
+// global); lasting ones before temporary ones (RFC 8981), which a tunnel would have to leave every day. A deprecated one only
+// when `in_use` says so, or when there is no other. At most kMaxSources that are not in use already.
+std::vector<InterfaceAddress> sources_for(const Interface& interface, const IpAddress& destination,
+                                          const std::function<bool(const IpAddress&)>& in_use);
+inline constexpr size_t kMaxSources = 4;
+
+// Whether a provider behind `gateway` can be expected to know `source`: not when the gateway is in the subnets of others of
+// `sources` only.
+bool belongs_to(const std::vector<InterfaceAddress>& sources, const InterfaceAddress& source, const IpAddress& gateway);
 
 // "wlan0 matches `wlan*`" for --only and --without.
 bool named_in(const std::vector<std::string>& names, const std::string& interface);

@@ -14,13 +14,17 @@ uint32_t gateway_group(const IpAddress& gateway) {
   return static_cast<uint32_t>(std::hash<IpAddress>{}(gateway)) | 1;
 }
 
+IpAddress gateway_of(const RouteToPeer& route) {
+  return route.kind == RouteToPeer::Kind::gateway ? route.gateway : route.default_gateway;
+}
+
 PathRouting routing_of(const Interface& interface, const InterfaceAddress& source, const RouteToPeer& route,
                        const IpAddress& destination) {
   PathRouting r;
   r.interface = interface.name;
   r.address = source.address;
   r.prefix_length = source.prefix_length;
-  r.gateway = route.kind == RouteToPeer::Kind::gateway ? route.gateway : route.default_gateway;
+  r.gateway = gateway_of(route);
   // No gateway, but more is reached through the device than the address's own subnet: point-to-point links.
   const IpPrefix subnet{source.address, source.prefix_length};
   r.default_on_link = !r.gateway.is_set() && (route.has_default || !subnet.contains(destination));
@@ -59,14 +63,19 @@ void Links::reconcile() {
   const std::vector<Unusable> unusable_before = std::exchange(unusable_, {});
   incomplete_ = needs_nat64_ = false;
   std::map<Key, Wanted> wanted;
+  load_routes();
   for (const Interface& i : interfaces_) {
     if (setup_.policy.considers(i)) consider(i, wanted);
   }
   note_missing_names();
   if (nat64_) needs_nat64_ ? nat64_->look() : nat64_->rest();
+  number_lines(wanted);
   remove_links_not_in(wanted);
   reconcile_routing(wanted);
-  for (const auto& [key, w] : wanted) add_or_update(key, w);
+  std::vector<std::map<Key, Wanted>::const_iterator> by_rank;
+  for (auto it = wanted.cbegin(); it != wanted.cend(); ++it) by_rank.push_back(it);
+  std::stable_sort(by_rank.begin(), by_rank.end(), [](auto a, auto b) { return a->second.rank < b->second.rank; });
+  for (const auto& it : by_rank) add_or_update(it->first, it->second);
   log_unusable(unusable_before);
 }
 
@@ -78,26 +87,16 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
   if (!i.up || !i.carrier) return add_unusable(i, "down", i.up ? "no carrier" : "the interface is down");
   bool has_address = false, has_route = endpoints_.empty();
   for (const SocketAddress& endpoint : endpoints_for(i)) {
-    const auto source = source_for(i, endpoint.ip);
-    if (!source) continue;
-    has_address = true;
-    const RouteToPeer r = route(i, endpoint.ip);
-    if (r.kind == RouteToPeer::Kind::none) continue;
-    has_route = true;
-    Wanted w;
-    w.routing = routing_of(i, *source, r, endpoint.ip);
-    w.up = LinkUp{.link = {},
-                  .local = {source->address, 0, 0},
-                  .remote = endpoint,
-                  .group = 2 * i.index + (endpoint.ip.is_v6() ? 1 : 0),
-                  .twins = i.index,
-                  .interface = i.name,
-                  .type = i.type,
-                  .metered = i.metered,
-                  .interface_mtu = static_cast<uint16_t>(std::min<uint32_t>(i.mtu, 65535)),
-                  .gateway_group = r.kind == RouteToPeer::Kind::gateway ? gateway_group(r.gateway) : 0,
-                  .priority = priority};
-    wanted.emplace(Key{i.index, source->address, endpoint}, std::move(w));
+    const std::vector<InterfaceAddress> sources = sources_for(i, endpoint.ip, [&](const IpAddress& source) {
+      return std::any_of(links_.begin(), links_.end(), [&](const auto& l) {
+        return l.first.interface_index == i.index && l.first.source == source && l.first.remote == endpoint;
+      });
+    });
+    has_address = has_address || !sources.empty();
+    for (const auto& [source, way] : ways_of(i, sources, endpoint.ip)) {
+      has_route = true;
+      add_wanted(i, source, way, endpoint, wanted);
+    }
   }
   if (endpoints_.empty()) return;  // nothing is wrong with the interface: the server's name is not resolved yet
   if (!has_address) {
@@ -108,6 +107,72 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
                                 : "no address to reach the server from");
   }
   if (!has_route) add_unusable(i, "no-route", "no route to the server: " + i.name + " has no default gateway");
+}
+
+// Each source with the gateways that it belongs to: all sources by the best gateway, then by the next one.
+std::vector<std::pair<InterfaceAddress, RouteToPeer>> Links::ways_of(const Interface& i,
+                                                                     const std::vector<InterfaceAddress>& sources,
+                                                                     const IpAddress& destination) const {
+  std::vector<std::pair<InterfaceAddress, RouteToPeer>> found;
+  std::vector<size_t> places;
+  const auto add = [&](const InterfaceAddress& source, const RouteToPeer& way, size_t place) {
+    const auto at = std::upper_bound(places.begin(), places.end(), place);
+    found.insert(found.begin() + (at - places.begin()), {source, way});
+    places.insert(at, place);
+  };
+  for (const InterfaceAddress& source : sources) {
+    const std::vector<RouteToPeer> all = ways(i, source.address, destination);
+    for (size_t place = 0; place < all.size(); ++place) {
+      RouteToPeer way = all[place];
+      if (way.kind == RouteToPeer::Kind::gateway) {
+        if (belongs_to(sources, source, way.gateway)) add(source, way, place);
+        continue;
+      }
+      // A neighbour on an interface with several gateways: what is beyond goes by this address's own.
+      for (const RouteToPeer& d : ways(i, source.address, somewhere(destination.family))) {
+        if (!belongs_to(sources, source, d.gateway)) continue;
+        way.default_gateway = d.gateway;
+        break;
+      }
+      add(source, way, place);
+    }
+  }
+  return found;
+}
+
+void Links::add_wanted(const Interface& i, const InterfaceAddress& source, const RouteToPeer& way,
+                       const SocketAddress& endpoint, std::map<Key, Wanted>& wanted) const {
+  Wanted w;
+  w.rank = wanted.size();
+  w.routing = routing_of(i, source, way, endpoint.ip);
+  w.up = LinkUp{.link = {},
+                .local = {source.address, 0, 0},
+                .remote = endpoint,
+                .interface = i.name,
+                .type = i.type,
+                .metered = i.metered,
+                .interface_mtu = static_cast<uint16_t>(std::min<uint32_t>(i.mtu, 65535)),
+                .gateway_group = way.kind == RouteToPeer::Kind::gateway ? gateway_group(way.gateway) : 0,
+                .priority = setup_.policy.priority(i)};
+  wanted.emplace(Key{i.index, source.address, w.routing.gateway, endpoint}, std::move(w));
+}
+
+// Links of one interface, family and gateway are alternatives.
+void Links::number_lines(std::map<Key, Wanted>& wanted) {
+  const auto way_of = [](const Key& key) { return Way{key.interface_index, key.remote.ip.family, key.gateway}; };
+  std::map<Way, size_t> best;
+  for (const auto& [key, w] : wanted) {
+    const auto [it, fresh] = best.emplace(way_of(key), w.rank);
+    if (!fresh) it->second = std::min(it->second, w.rank);
+  }
+  std::vector<Way> ways;
+  for (const auto& [way, rank] : best) ways.push_back(way);
+  std::sort(ways.begin(), ways.end(), [&](const Way& a, const Way& b) { return best[a] < best[b]; });
+  lines_.follow(ways);
+  for (auto& [key, w] : wanted) {
+    w.up.group = lines_.group(way_of(key));
+    w.up.twins = lines_.line(way_of(key));
+  }
 }
 
 // The server's addresses, and without IPv4 on the interface its IPv4 ones as the network's translator knows them.
@@ -139,43 +204,75 @@ void Links::note_missing_names() {
   }
 }
 
-RouteToPeer Links::route(const Interface& i, const IpAddress& destination) const {
+void Links::load_routes() {
+  std::vector<IpAddress> destinations = {somewhere(IpAddress::Family::v4), somewhere(IpAddress::Family::v6)};
+  for (const SocketAddress& e : endpoints_) destinations.push_back(e.ip);
+  if (auto routes = RouteTable::load(destinations)) {
+    routes_ = std::move(*routes);
+  } else {
+    incomplete_ = true;
+    setup_.log->warning(routes.error().message);
+  }
+}
+
+std::vector<RouteToPeer> Links::ways(const Interface& i, const IpAddress& source, const IpAddress& destination) const {
   const auto configured = setup_.policy.gateway(i);
   if (configured && configured->family == destination.family) {
-    return {.kind = RouteToPeer::Kind::gateway,
-            .gateway = *configured,
-            .default_gateway = *configured,
-            .has_default = true};
+    return {{.kind = RouteToPeer::Kind::gateway,
+             .gateway = *configured,
+             .default_gateway = *configured,
+             .has_default = true}};
   }
-  auto found = route_to(destination, i.index);
-  if (found) return *found;
-  // An interface that went away in between; its removal is on the way to us.
-  setup_.log->debug("looking for a route by " + i.name + ": " + found.error().message);
-  return {};
+  std::vector<RouteToPeer> found = routes_.ways(destination, source, i.index, i.name);
+  if (found.size() > kMaxGateways) found.resize(kMaxGateways);
+  return found;
 }
 
 // ---- routes and rules ---------------------------------------------------------------------------------------------
 
-void Links::add_guards(std::map<RoutingKey, PathRouting>& routing) const {
+void Links::add_guards(std::map<RoutingKey, Needed>& routing) const {
   for (const Interface& i : interfaces_) {
     if (i.loopback || i.enslaved || !i.up || i.name == setup_.policy.own_tunnel) continue;
     for (const InterfaceAddress& a : i.addresses) {
-      if (routing.contains({i.index, a.address})) continue;
+      const bool guarded = std::any_of(routing.begin(), routing.end(), [&](const auto& r) {
+        return r.first.interface_index == i.index && r.first.source == a.address;
+      });
+      if (guarded) continue;
       const IpAddress destination = somewhere(a.address.family);
-      const RouteToPeer r = route(i, destination);
-      if (r.has_default) routing[{i.index, a.address}] = routing_of(i, a, r, destination);
+      for (const RouteToPeer& way : ways(i, a.address, destination)) {
+        if (!way.has_default || !belongs_to(i.addresses, a, way.gateway)) continue;
+        routing[{i.index, a.address, gateway_of(way)}] = {routing_of(i, a, way, destination), kLastRank};
+        break;
+      }
     }
   }
 }
 
-void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
-  if (setup_.routing == nullptr) return;
-  std::map<RoutingKey, PathRouting> needed;
+// What the links need. An address that several gateways serve has all its traffic by the best one; the links by the others
+// have rules for their sockets alone.
+std::map<Links::RoutingKey, Links::Needed> Links::needed_routing(const std::map<Key, Wanted>& wanted) const {
+  std::map<RoutingKey, Needed> needed;
+  std::map<std::pair<uint32_t, IpAddress>, size_t> best;
   for (const auto& [key, w] : wanted) {
-    const auto [it, fresh] = needed.emplace(RoutingKey{key.interface_index, key.source}, w.routing);
-    // Several endpoints, one of them a neighbour: the gateway serves both.
-    if (!fresh && !it->second.gateway.is_set()) it->second = w.routing;
+    const auto [it, fresh] = needed.emplace(routing_key(key), Needed{w.routing, w.rank});
+    // Several endpoints, one of them a neighbour: more is reached through the device than its subnet.
+    if (!fresh && w.routing.default_on_link) it->second.path = w.routing;
+    it->second.rank = std::min(it->second.rank, w.rank);
+    const auto [top, alone] = best.emplace(std::pair(key.interface_index, key.source), w.rank);
+    top->second = std::min(top->second, w.rank);
   }
+  for (auto& [key, n] : needed) n.path.alternative = n.rank != best[{key.interface_index, key.source}];
+  return needed;
+}
+
+void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
+  if (setup_.routing == nullptr) {
+    // Without rules of ours only an address's best gateway is used.
+    const std::map<RoutingKey, Needed> needed = needed_routing(wanted);
+    std::erase_if(wanted, [&](const auto& w) { return needed.at(routing_key(w.first)).path.alternative; });
+    return remove_links_not_in(wanted);
+  }
+  std::map<RoutingKey, Needed> needed = needed_routing(wanted);
   if (setup_.guard_all) add_guards(needed);
 
   for (auto it = routing_.begin(); it != routing_.end();) {
@@ -186,7 +283,12 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
     if (auto ok = setup_.routing->remove_path(it->second); !ok) setup_.log->warning(ok.error().message);
     it = routing_.erase(it);
   }
-  for (const auto& [key, path] : needed) {
+  // Rules of one kind count in the order in which they are made: the best way's first.
+  std::vector<std::pair<RoutingKey, Needed>> by_rank(needed.begin(), needed.end());
+  std::stable_sort(by_rank.begin(), by_rank.end(),
+                   [](const auto& a, const auto& b) { return a.second.rank < b.second.rank; });
+  for (const auto& [key, need] : by_rank) {
+    const PathRouting& path = need.path;
     const auto it = routing_.find(key);
     if (it != routing_.end()) {
       // What another program made of our routes stays: the link goes on with it.
@@ -204,9 +306,7 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
     incomplete_ = true;
     setup_.log->warning(path.interface + ": " + handle.error().message);
     // Without its rules a link's datagrams would enter the tunnel that they carry.
-    std::erase_if(wanted, [&, &k = key](const auto& w) {
-      return w.first.interface_index == k.first && w.first.source == k.second;
-    });
+    std::erase_if(wanted, [&, &k = key](const auto& w) { return routing_key(w.first) == k; });
   }
   remove_links_not_in(wanted);
 }
@@ -231,7 +331,13 @@ void Links::remove_links_not_in(const std::map<Key, Wanted>& wanted) {
 void Links::add_or_update(const Key& key, const Wanted& wanted) {
   if (setup_.engine == nullptr) return;
   const auto it = links_.find(key);
+  const auto path = routing_.find(routing_key(key));
+  const uint32_t mark = path == routing_.end() ? 0 : setup_.routing->mark(path->second);
   if (it != links_.end()) {
+    if (it->second.mark != mark) {
+      if (auto ok = setup_.pump->mark_link(it->second.id, mark); !ok) setup_.log->warning(ok.error().message);
+      it->second.mark = mark;
+    }
     if (it->second.priority == wanted.up.priority) return;
     it->second.priority = wanted.up.priority;
     setup_.engine->on_path_event(LinkPriority{it->second.id, wanted.up.priority}, now());
@@ -245,12 +351,17 @@ void Links::add_or_update(const Key& key, const Wanted& wanted) {
     setup_.log->warning(wanted.up.interface + ": " + socket.error().message);
     return;
   }
+  if (Status marked = mark == 0 ? Status(Done{}) : socket->set_mark(mark); !marked) {
+    incomplete_ = true;
+    return setup_.log->warning(marked.error().message);
+  }
   LinkUp up = wanted.up;
   up.link = LinkId{next_link_++};
   up.local = socket->local();
-  setup_.log->info(up.interface + ": trying from " + up.local.to_string() + " to " + up.remote.to_string());
+  setup_.log->info(up.interface + ": trying from " + up.local.to_string() + " to " + up.remote.to_string() +
+                   (key.gateway.is_set() ? " via " + key.gateway.to_string() : ""));
   setup_.pump->add_link(up.link, std::move(*socket));
-  links_[key] = Link{up.link, up.interface, up.priority};
+  links_[key] = Link{up.link, up.interface, up.priority, mark};
   setup_.engine->on_path_event(up, now());
 }
 

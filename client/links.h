@@ -1,5 +1,5 @@
-// The client's links: for each usable interface, own address and server endpoint a socket bound to device and address,
-// with the routes and rules its path needs. Follows what interfaces do and tells the engine by path events.
+// The client's links: for each usable interface, gateway, own address and server endpoint a socket bound to device and
+// address, with the routes and rules its path needs. Follows what interfaces do and tells the engine by path events.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/lines.h"
 #include "client/link_policy.h"
 #include "client/nat64.h"
 #include "client/pump.h"
@@ -57,20 +58,33 @@ class Links {
   struct Key {
     uint32_t interface_index = 0;
     IpAddress source;
+    IpAddress gateway;  // unset: a device without one, or only neighbours
     SocketAddress remote;
     auto operator<=>(const Key&) const = default;
   };
   struct Wanted {
+    size_t rank = 0;  // the best way of an interface first
     PathRouting routing;
-    LinkUp up;  // without link id and local port
+    LinkUp up;  // without link id, local port, group and twins
   };
   struct Link {
     LinkId id;
     std::string interface;
     wire::PathPriority priority = wire::PathPriority::automatic;
+    uint32_t mark = 0;
   };
-  // The routes and rules of one source address; several links may share them.
-  using RoutingKey = std::pair<uint32_t, IpAddress>;
+  // The routes and rules of one source address by one gateway; several links may share them.
+  struct RoutingKey {
+    uint32_t interface_index = 0;
+    IpAddress source, gateway;
+    auto operator<=>(const RoutingKey&) const = default;
+  };
+  struct Needed {
+    PathRouting path;
+    size_t rank = 0;
+  };
+  static constexpr size_t kLastRank = SIZE_MAX;
+  static RoutingKey routing_key(const Key& key) { return {key.interface_index, key.source, key.gateway}; }
 
   void reconcile();
   void consider(const Interface& interface, std::map<Key, Wanted>& wanted);
@@ -78,8 +92,16 @@ class Links {
   void add_unusable(const Interface& interface, std::string reason, std::string text);
   void note_missing_names();
   void log_unusable(const std::vector<Unusable>& before);
-  RouteToPeer route(const Interface& interface, const IpAddress& destination) const;
-  void add_guards(std::map<RoutingKey, PathRouting>& routing) const;
+  void load_routes();
+  std::vector<RouteToPeer> ways(const Interface& interface, const IpAddress& source, const IpAddress& destination) const;
+  std::vector<std::pair<InterfaceAddress, RouteToPeer>> ways_of(const Interface& interface,
+                                                                const std::vector<InterfaceAddress>& sources,
+                                                                const IpAddress& destination) const;
+  void add_wanted(const Interface& interface, const InterfaceAddress& source, const RouteToPeer& way,
+                  const SocketAddress& endpoint, std::map<Key, Wanted>& wanted) const;
+  void number_lines(std::map<Key, Wanted>& wanted);
+  void add_guards(std::map<RoutingKey, Needed>& routing) const;
+  std::map<RoutingKey, Needed> needed_routing(const std::map<Key, Wanted>& wanted) const;
   void reconcile_routing(std::map<Key, Wanted>& wanted);
   void remove_links_not_in(const std::map<Key, Wanted>& wanted);
   void add_or_update(const Key& key, const Wanted& wanted);
@@ -87,6 +109,8 @@ class Links {
   Setup setup_;
   std::vector<Interface> interfaces_;
   std::vector<SocketAddress> endpoints_;
+  RouteTable routes_;
+  Lines lines_;
   std::map<Key, Link> links_;
   std::map<RoutingKey, Routing::PathHandle> routing_;
   std::vector<Unusable> unusable_;
@@ -98,5 +122,7 @@ class Links {
 
 // More addresses of a server than these are not tried.
 inline constexpr size_t kMaxEndpoints = 8;
+// Nor more gateways of one interface and family, whoever advertises them.
+inline constexpr size_t kMaxGateways = 4;
 
 }  // namespace hawser::client

@@ -46,6 +46,11 @@ void Pump::remove_link(LinkId id) {
   links_.erase(id.value);
 }
 
+Status Pump::mark_link(LinkId id, uint32_t mark) {
+  const auto it = links_.find(id.value);
+  return it == links_.end() ? Done{} : it->second->socket.set_mark(mark);
+}
+
 const UdpSocket::Counters* Pump::counters(LinkId id) const {
   const auto it = links_.find(id.value);
   return it == links_.end() ? nullptr : &it->second->socket.counters();

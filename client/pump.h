@@ -33,6 +33,8 @@ class Pump {
   // A link is a socket; its LinkId is the caller's, used once.
   void add_link(LinkId link, UdpSocket socket);
   void remove_link(LinkId link);
+  // See UdpSocket::set_mark().
+  Status mark_link(LinkId link, uint32_t mark);
   const UdpSocket::Counters* counters(LinkId link) const;
   // Datagrams that were sent on a link; 0 for an unknown one.
   uint64_t sent(LinkId link) const;

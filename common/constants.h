@@ -53,6 +53,7 @@ inline constexpr Duration kValidationRetryMax = Duration::seconds(5);
 inline constexpr Duration kControlRetry = Duration::millis(200);          // PATH_STATUS and POLICY until acknowledged
 inline constexpr Duration kPathCloseRetry = Duration::millis(20);         // PATH_CLOSE, three times in all
 inline constexpr Duration kFollowServerAfter = Duration::seconds(3);       // a lost path goes where the server answers others
+inline constexpr Duration kTryOtherSourceAfter = Duration::seconds(5);     // a lost path goes to another address of its interface
 inline constexpr Duration kReconnectAfter = Duration::seconds(1);         // all paths silent this long: a new handshake
 inline constexpr int kAntiAmplification = 3;                // RFC 9000, 8.1
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct InterfaceAddress {
   IpAddress address;
   uint8_t prefix_length = 0;
   bool temporary = false;  // an IPv6 privacy address: changes daily; the kernel prefers it for outgoing connections
+  // Past its preferred lifetime (RFC 4862, 5.5.4): what uses it may go on, new things take another when there is one.
+  bool deprecated = false;
   bool operator==(const InterfaceAddress&) const = default;
 };
 
@@ -36,7 +39,7 @@ struct Interface {
   InterfaceType type = InterfaceType::other;
   bool is_virtual = false;                  // `kind` is set, or sysfs knows no device behind it
   bool metered = false;                     // cellular, or a phone tethered over USB
-  std::vector<InterfaceAddress> addresses;  // global, neither tentative nor deprecated; sorted
+  std::vector<InterfaceAddress> addresses;  // global and not tentative; sorted, IPv4 first
 
   bool operator==(const Interface&) const = default;
 };
@@ -91,10 +94,40 @@ struct RouteToPeer {
   bool has_default = false;   // a default route by this interface (with or without gateway: ppp and tun have none)
 };
 
-// Looks for the best route to `destination` by interface `index`: first in the main table, then by asking the kernel
-// for a FIB match (RTM_F_FIB_MATCH), so that policy routing of others counts. Answers from tables of any Hawser profile
-// are not believed: they were installed because such a route was there. A gateway from the configuration is the
-// caller's to prefer.
+// The routes and rules of one moment by which some destinations are reached, to be asked for many interfaces. Hawser's own
+// tables and rules (of all profiles) are left out: they were installed because such a route was there. A gateway from the
+// configuration is the caller's to prefer.
+class RouteTable {
+ public:
+  static Result<RouteTable> load(std::span<const IpAddress> destinations);
+
+  // The ways to `destination` from `source` (may be unset) by an interface: those of the first table that has one, in the
+  // order of the policy rules; routes of the same prefix by other gateways are further ways, best metric first.
+  std::vector<RouteToPeer> ways(const IpAddress& destination, const IpAddress& source, uint32_t index,
+                                const std::string& interface) const;
+
+ private:
+  struct Entry {
+    IpPrefix prefix;  // address unset: the default route of `family`
+    IpAddress::Family family = IpAddress::Family::none;
+    uint32_t table = 0, metric = 0, index = 0;
+    IpAddress gateway;
+  };
+  struct Selector {
+    IpAddress::Family family = IpAddress::Family::none;
+    uint32_t preference = 0, table = 0;
+    IpPrefix from, to;  // address unset: any
+    std::string oif;
+    int longer_than = -1;  // suppress_prefixlength
+  };
+  friend class RouteReader;
+  std::vector<const Entry*> covering(const Selector& rule, const IpAddress& destination, uint32_t index) const;
+
+  std::vector<Entry> entries_;
+  std::vector<Selector> rules_;
+};
+
+// The best way to `destination` by interface `index`, now.
 Result<RouteToPeer> route_to(const IpAddress& destination, uint32_t index);
 
 // Whether the kernel, asked now, has a real route to `destination` from `source` by interface `index` (a FIB match, not

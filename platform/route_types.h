@@ -45,7 +45,8 @@ struct Rule {
   IpAddress::Family family = IpAddress::Family::v4;
   uint32_t preference = 0;
   std::optional<IpPrefix> from, to;
-  std::string oif;  // empty: any
+  std::string oif;    // empty: any
+  uint32_t mark = 0;  // of sockets (SO_MARK), 0: any
   uint32_t table = kMainTable;
   std::optional<uint32_t> suppress_prefix;  // suppress_prefixlength
 

@@ -1,6 +1,6 @@
 // Policy routing of one profile: a table and two rules per path, a table and rules for the tunnel.
-// Order of rules, by preference: each path's `from ADDR` (main without its default, then the path's table) and `oif
-// DEV`, then tunnels of some prefixes, then the full tunnel. So replies to connections from outside leave by the
+// Order of rules, by preference: alternatives' `from ADDR fwmark TABLE`; each path's `from ADDR` (main without its
+// default, then the path's table); each path's `oif DEV`; tunnels of some prefixes; the full tunnel. So replies to connections from outside leave by the
 // interface they came in, and sockets bound to a device never enter a tunnel. Tables and preferences in use by anybody
 // are skipped.
 #pragma once
@@ -24,6 +24,7 @@ struct PathRouting {
   uint8_t prefix_length = 0;     // of the on-link subnet; 32 or 128: none
   IpAddress gateway;             // unset: see `default_on_link`
   bool default_on_link = false;  // no gateway, but everything is reached through the device
+  bool alternative = false;      // another gateway has this address's traffic: only marked sockets go this way
   bool operator==(const PathRouting&) const = default;
 };
 
@@ -50,6 +51,9 @@ class Routing {
   Status remove_path(PathHandle handle);
   // Removes it and installs it anew; the handle stays valid. Does nothing when nothing differs.
   Status update_path(PathHandle handle, const PathRouting& path);
+
+  // What the sockets of this path must be marked with (SO_MARK); 0: nothing.
+  uint32_t mark(PathHandle handle) const;
 
   // Once per profile; again replaces.
   Status add_tunnel(const TunnelRouting& tunnel);

@@ -88,6 +88,9 @@ class UdpSocket {
   // `reuse_port` lets several workers bind the same port.
   static Result<UdpSocket> open_server(const SocketAddress& listen, bool reuse_port = false, UdpOffload wanted = {});
 
+  // From now on rules for this mark apply (SO_MARK, 0: none). Needs CAP_NET_ADMIN.
+  Status set_mark(uint32_t mark);
+
   int fd() const { return fd_.get(); }
   // The bound address with the port the kernel gave.
   const SocketAddress& local() const { return local_; }

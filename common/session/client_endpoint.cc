@@ -165,6 +165,7 @@ void ClientEndpoint::open_paths(const UdpTuple& via, Time now) {
     if (!first->has_path) {
       session_->open_path(first->up, true, now);
       first->has_path = true;
+      ++first->tried;
     } else {
       session_->on_link_answered(via.link, now);
     }
@@ -207,7 +208,12 @@ void ClientEndpoint::replace_silent_paths(Time now) {
     const auto moved_to = std::find_if(links_.begin(), links_.end(), leads_on);
     const bool moved = moved_to != links_.end() && session_->lost_for(l.up.link, now) > kFollowServerAfter;
     if (moved) accepted_via_.remote = moved_to->up.remote;
-    if (!moved && !session_->never_answered(l.up.link)) continue;
+    // An address whose provider is gone stays lost for good, although the interface has others.
+    const bool other_source = std::any_of(links_.begin(), links_.end(), [&](const Link& o) {
+      return o.up.group == l.up.group && o.up.local.ip != l.up.local.ip;
+    });
+    const bool gone = other_source && session_->any_path_works() && session_->lost_for(l.up.link, now) > kTryOtherSourceAfter;
+    if (!moved && !gone && !session_->never_answered(l.up.link)) continue;
     session_->on_link_down(l.up.link, now);
     l.has_path = false;
     open_spare_paths(now);

@@ -170,9 +170,10 @@ void LinkState::apply_address(const nlmsghdr* message) {
   if (message->nlmsg_type == RTM_DELADDR) return;
   const uint32_t flags = attributes.u32(IFA_FLAGS, info->ifa_flags);
   Address entry;
-  entry.value = {address, info->ifa_prefixlen, address.is_v6() && (flags & IFA_F_TEMPORARY) != 0};
+  entry.value = {address, info->ifa_prefixlen, address.is_v6() && (flags & IFA_F_TEMPORARY) != 0,
+                 (flags & IFA_F_DEPRECATED) != 0};
   entry.usable = info->ifa_scope < RT_SCOPE_LINK && !address.is_link_local() && !address.is_loopback() &&
-                 (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)) == 0;
+                 (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
   addresses_.emplace(info->ifa_index, entry);
 }
 

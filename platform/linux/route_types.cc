@@ -79,6 +79,7 @@ void fill_rule(RtnlMessage& message, const Rule& rule) {
     message.put_address(FRA_DST, rule.to->address);
   }
   if (!rule.oif.empty()) message.put_string(FRA_OIFNAME, rule.oif);
+  if (rule.mark != 0) message.put_u32(FRA_FWMARK, rule.mark);
   if (rule.suppress_prefix) message.put_u32(FRA_SUPPRESS_PREFIXLEN, *rule.suppress_prefix);
 }
 
@@ -158,6 +159,7 @@ std::string Rule::to_command(const char* verb) const {
   };
   text += from ? " from " + prefix(*from) : "";
   text += to ? " to " + prefix(*to) : "";
+  text += mark == 0 ? "" : " fwmark " + std::to_string(mark);
   text += oif.empty() ? "" : " oif " + oif;
   text += " lookup " + (table == kMainTable ? "main" : std::to_string(table));
   text += suppress_prefix ? " suppress_prefixlength " + std::to_string(*suppress_prefix) : "";

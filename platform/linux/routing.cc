@@ -14,11 +14,14 @@ namespace hawser {
 namespace {
 
 // Preferences, in the order in which the kernel asks. All profiles' paths come before any tunnel, so that no tunnel
-// swallows another profile's paths; tunnels of some prefixes come before the full one, which would leave them nothing.
+// swallows another profile's paths; among these marks before sources before devices, for an address may have several
+// gateways and a device several addresses; tunnels of some prefixes come before the full one, which would leave them nothing.
 struct PreferenceRange {
   uint32_t first, last;
 };
-constexpr PreferenceRange kPathPreferences{kFirstPreference, 5199};
+constexpr PreferenceRange kMarkPreferences{kFirstPreference, 5029};
+constexpr PreferenceRange kSourcePreferences{5030, 5149};
+constexpr PreferenceRange kDevicePreferences{5150, 5199};
 constexpr PreferenceRange kSplitTunnelPreferences{5200, 5299};
 constexpr PreferenceRange kFullTunnelPreferences{5300, kLastPreference};
 
@@ -126,6 +129,20 @@ bool covers(const IpPrefix& outer, const IpPrefix& inner) {
   return outer.address.family == inner.address.family && outer.length <= inner.length && outer.contains(inner.address);
 }
 
+Rule rule_to(uint32_t table, Family family, uint32_t preference) {
+  Rule rule;
+  rule.family = family;
+  rule.preference = preference;
+  rule.table = table;
+  return rule;
+}
+
+Rule main_without_default(Family family, uint32_t preference) {
+  Rule rule = rule_to(kMainTable, family, preference);
+  rule.suppress_prefix = 0;
+  return rule;
+}
+
 bool is_full(const TunnelRouting& tunnel) {
   return std::any_of(tunnel.routes.begin(), tunnel.routes.end(), [](const IpPrefix& p) { return p.length == 0; });
 }
@@ -179,11 +196,14 @@ Result<std::vector<ChangeId>> Routing::install(const PathRouting& path, uint32_t
   Result<Survey> taken = survey(*rtnl);
   if (!taken) return taken.error();
   taken->preferences.insert(taken_preferences_.begin(), taken_preferences_.end());
-  const Result<uint32_t> preference = free_preferences(*taken, kPathPreferences, 2);
+  const Result<uint32_t> by_device = free_preferences(*taken, kDevicePreferences, 1);
+  if (!path.alternative && !by_device) return by_device.error();
+  const Result<uint32_t> preference =
+      path.alternative ? free_preferences(*taken, kMarkPreferences, 1) : free_preferences(*taken, kSourcePreferences, 2);
   if (!preference) return preference.error();
   if (log_.mode() == UndoLog::Mode::dry_run) {
     taken_preferences_.push_back(*preference);
-    taken_preferences_.push_back(*preference + 1);
+    if (!path.alternative) taken_preferences_.insert(taken_preferences_.end(), {*preference + 1, *by_device});
   }
 
   const Family family = path.address.family;
@@ -205,12 +225,23 @@ Result<std::vector<ChangeId>> Routing::install(const PathRouting& path, uint32_t
     default_route.table = table;
     changes.emplace_back(default_route);
   }
+  Rule by_source = rule_to(table, family, *preference);
+  by_source.from = IpPrefix{path.address, full_length(family)};
+  if (path.alternative) {
+    by_source.mark = table;
+    changes.emplace_back(by_source);
+    return log_.apply_all(changes);
+  }
   // What the main table knows better than "everything by the gateway" (other subnets, containers) stays true for
   // answers from this address, too.
-  const IpPrefix source{path.address, full_length(family)};
-  changes.emplace_back(Rule{family, *preference, source, std::nullopt, "", kMainTable, 0});
-  changes.emplace_back(Rule{family, *preference + 1, source, std::nullopt, "", table, std::nullopt});
-  changes.emplace_back(Rule{family, *preference + 1, std::nullopt, std::nullopt, path.interface, table, std::nullopt});
+  Rule neighbours = main_without_default(family, *preference);
+  neighbours.from = by_source.from;
+  changes.emplace_back(neighbours);
+  by_source.preference = *preference + 1;
+  changes.emplace_back(by_source);
+  Rule device = rule_to(table, family, *by_device);
+  device.oif = path.interface;
+  changes.emplace_back(device);
   return log_.apply_all(changes);
 }
 
@@ -276,9 +307,8 @@ Status Routing::add_tunnel(const TunnelRouting& tunnel) {
     const std::vector<SystemChange> of_family = tunnel_routes(tunnel, family, *table);
     if (of_family.empty()) continue;
     routes.insert(routes.end(), of_family.begin(), of_family.end());
-    if (tunnel.lan_access) rules.emplace_back(Rule{family, *preference, {}, {}, "", kMainTable, 0});
-    for (const uint32_t at : {*preference + 1, *preference + 2})
-      rules.emplace_back(Rule{family, at, {}, {}, "", *table, std::nullopt});
+    if (tunnel.lan_access) rules.emplace_back(main_without_default(family, *preference));
+    for (const uint32_t at : {*preference + 1, *preference + 2}) rules.emplace_back(rule_to(*table, family, at));
   }
   routes.insert(routes.end(), rules.begin(), rules.end());
   Result<std::vector<ChangeId>> changes = log_.apply_all(routes);
@@ -292,6 +322,11 @@ Status Routing::add_tunnel(const TunnelRouting& tunnel) {
 Status Routing::remove_tunnel() {
   std::erase(taken_tables_, tunnel_table_);
   return revert_all(tunnel_changes_);
+}
+
+uint32_t Routing::mark(PathHandle handle) const {
+  const auto found = paths_.find(handle);
+  return found != paths_.end() && found->second.path.alternative ? found->second.table : 0;
 }
 
 Routing::Restored Routing::restore() {

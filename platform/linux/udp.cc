@@ -161,6 +161,11 @@ Result<UdpSocket> UdpSocket::open_client(const std::string& interface, const Soc
   return socket;
 }
 
+Status UdpSocket::set_mark(uint32_t mark) {
+  if (::setsockopt(fd_.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) return Done{};
+  return os_error(ExitCode::permission, "cannot mark the datagrams of " + local_.to_string(), errno);
+}
+
 Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, bool reuse_port, UdpOffload wanted) {
   Result<UniqueFd> fd = open_socket(listen.ip.is_v6(), true);
   if (!fd) return fd.error();

@@ -68,6 +68,7 @@ Json to_json(const Entry& entry) {
                  {"from", text_of(rule->from)},
                  {"to", text_of(rule->to)},
                  {"oif", rule->oif},
+                 {"mark", rule->mark},
                  {"table", rule->table}});
     if (rule->suppress_prefix) json["suppress_prefix"] = *rule->suppress_prefix;
   } else if (const auto* route = std::get_if<Route>(&entry.change)) {
@@ -102,8 +103,14 @@ Entry from_json(const Json& json) {
   const std::string kind = json.at("kind");
   const auto family = [&] { return json.at("family") == 6 ? IpAddress::Family::v6 : IpAddress::Family::v4; };
   if (kind == "rule") {
-    Rule rule{family(),         json.at("preference"), prefix_of(json, "from"), prefix_of(json, "to"), json.at("oif"),
-              json.at("table"), std::nullopt};
+    Rule rule;
+    rule.family = family();
+    rule.preference = json.at("preference");
+    rule.from = prefix_of(json, "from");
+    rule.to = prefix_of(json, "to");
+    rule.oif = json.at("oif");
+    rule.mark = json.value("mark", 0u);
+    rule.table = json.at("table");
     if (json.contains("suppress_prefix")) rule.suppress_prefix = json.at("suppress_prefix").get<uint32_t>();
     entry.change = rule;
   } else if (kind == "route") {

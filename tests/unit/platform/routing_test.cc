@@ -146,9 +146,9 @@ TEST_CASE(
 TEST_CASE("tables and preferences that others use are skipped, and stay") {
   if (!fresh_namespace()) return;
   const Laptop net;
-  for (uint32_t preference : {5000, 5002, 5300})
+  for (uint32_t preference : {5030, 5032, 5150, 5300})
     ip("rule add pref " + std::to_string(preference) + " from 10.99.0.1 lookup 99");
-  ip("-6 rule add pref 5004 from fd77::1 lookup 99");
+  ip("-6 rule add pref 5034 from fd77::1 lookup 99");
   for (uint32_t table = kFirstTable; table < kFirstTable + kTableCount; table += 2) {
     if (table % 50 == 0) ip("route add 10.99.0.0/16 dev e1 table " + std::to_string(table));
   }
@@ -162,9 +162,9 @@ TEST_CASE("tables and preferences that others use are skipped, and stay") {
     return std::any_of(commands.begin(), commands.end(),
                        [&](const std::string& c) { return c.find(text) != std::string::npos; });
   };
-  for (const char* taken : {"pref 5000 ", "pref 5002 ", "pref 5004 "}) CHECK_FALSE(mentions(taken));
-  CHECK(mentions("pref 5006 from 10.1.0.2 lookup main suppress_prefixlength 0"));
-  CHECK(mentions("pref 5009 oif e2 lookup "));
+  for (const char* taken : {"pref 5030 ", "pref 5032 ", "pref 5034 ", "pref 5150 "}) CHECK_FALSE(mentions(taken));
+  CHECK(mentions("pref 5036 from 10.1.0.2 lookup main suppress_prefixlength 0"));
+  CHECK(mentions("pref 5152 oif e2 lookup "));
   CHECK(mentions("default via 10.2.0.1 dev e2 onlink table "));
   REQUIRE(log->undo_all());
   CHECK(routing_state() == before);
@@ -192,6 +192,43 @@ TEST_CASE("two profiles over the same links: either goes down first") {
     REQUIRE((first_goes_first ? log_b : log_a)->undo_all());
     CHECK(other_full_tunnel()->empty());
   }
+  CHECK(routing_state() == before);
+}
+
+TEST_CASE("an interface with two addresses and three gateways: each address by its own, marked sockets by the third") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  ip("address add 10.5.0.2/24 dev e1");
+  const std::string before = routing_state();
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  PathRouting other = path1(), third = path1();
+  other.address = addr("10.5.0.2");
+  other.gateway = addr("10.5.0.1");
+  third.gateway = addr("10.1.0.254");
+  third.alternative = true;
+  const auto one = routing.add_path(path1()), two = routing.add_path(other), three = routing.add_path(third);
+  REQUIRE((one && two && three));
+  const auto by = [](const std::string& words, const char* gateway) {
+    INFO(words << " -> " << route_get(words));
+    return route_get(words).find(std::string("via ") + gateway + " dev e1") != std::string::npos;
+  };
+  const std::string mark = std::to_string(routing.mark(*three));
+  CHECK(routing.mark(*one) == 0);
+  CHECK(by("203.0.113.7 from 10.1.0.2 oif e1", "10.1.0.1"));
+  CHECK(by("203.0.113.7 from 10.5.0.2 oif e1", "10.5.0.1"));
+  CHECK(by("203.0.113.7 from 10.5.0.2", "10.5.0.1"));
+  CHECK(by("203.0.113.7 from 10.1.0.2 oif e1 mark " + mark, "10.1.0.254"));
+  CHECK(by("203.0.113.7 from 10.5.0.2 oif e1 mark " + mark, "10.5.0.1"));
+  CHECK(by("203.0.113.7 oif e1", "10.1.0.1"));
+  // The first gateway goes: what was the alternative has the address's traffic now.
+  REQUIRE(routing.remove_path(*one));
+  third.alternative = false;
+  REQUIRE(routing.update_path(*three, third));
+  CHECK(routing.mark(*three) == 0);
+  CHECK(by("203.0.113.7 from 10.1.0.2 oif e1", "10.1.0.254"));
+  CHECK(by("203.0.113.7 from 10.1.0.2", "10.1.0.254"));
+  REQUIRE(log->undo_all());
   CHECK(routing_state() == before);
 }
 

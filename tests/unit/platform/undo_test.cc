@@ -136,7 +136,7 @@ TEST_CASE("what was there already is not ours to undo") {
   ip("route add 198.51.100.0/24 via 10.1.0.1 dev e1 onlink proto kernel");
   const std::string before = routing_state();
   const auto log = open_log(m.log);
-  const Rule rule{IpAddress::Family::v4, 5000, IpPrefix::parse("10.1.0.2"), std::nullopt, "", 99, std::nullopt};
+  const Rule rule{IpAddress::Family::v4, 5000, IpPrefix::parse("10.1.0.2"), std::nullopt, "", 0, 99, std::nullopt};
   const Result<ChangeId> rule_id = log->apply(rule);
   REQUIRE(rule_id);
   CHECK(rule_id->value == 0);
@@ -275,7 +275,7 @@ TEST_CASE("a log that flapping paths made long is written anew and still undoes 
   {
     const auto log = open_log(m.log);
     REQUIRE(log->apply(lan_route()));
-    const Rule rule{IpAddress::Family::v4, 5000, IpPrefix::parse("10.1.0.2"), std::nullopt, "", 99, std::nullopt};
+    const Rule rule{IpAddress::Family::v4, 5000, IpPrefix::parse("10.1.0.2"), std::nullopt, "", 0, 99, std::nullopt};
     for (int i = 0; i < 1000; ++i) REQUIRE(log->revert(*log->apply(rule)));
     CHECK(read_file(m.log)->size() < 100'000);
     CHECK(log->commands().size() == 1);

@@ -65,7 +65,9 @@ TEST_CASE("interfaces are listed with their usable addresses") {
   CHECK(e1->type == InterfaceType::ethernet);
   CHECK_FALSE(e1->metered);
   CHECK(e1->mtu == 1500);
-  CHECK(e1->addresses == std::vector<InterfaceAddress>{{addr("10.1.0.2"), 24, false}, {addr("fd01::2"), 64, false}});
+  CHECK(e1->addresses == std::vector<InterfaceAddress>{{addr("10.1.0.2"), 24, false, false},
+                                                       {addr("fd01::2"), 64, false, false},
+                                                       {addr("fd01::3"), 64, false, true}});
   REQUIRE(find(*all, "lo") != nullptr);
   CHECK(find(*all, "lo")->loopback);
   CHECK(find(*all, "lo")->addresses.empty());
@@ -240,6 +242,49 @@ TEST_CASE("a link reaches the server by its own default route, whatever the metr
   CHECK(route_to(peer, e2)->gateway == addr("10.2.0.7"));
   ip("link set e2 down");
   CHECK(route_to(peer, e2)->kind == RouteToPeer::Kind::none);
+}
+
+TEST_CASE("every gateway of an interface is a way, best first, and policy rules say whose") {
+  if (!fresh_namespace()) return;
+  const Namespace client = Namespace::current(), server = Namespace::create();
+  client.enter();
+  make_veth("e1", "10.1.0.2/24", "s1", "10.1.0.1/24", server);
+  ip("address add 10.5.0.2/24 dev e1");
+  ip("route add default via 10.1.0.254 dev e1 metric 300");
+  ip("route add default via 10.5.0.1 dev e1 metric 200");
+  ip("route add default via 10.1.0.1 dev e1 metric 100");
+  testing::add_address("fd01::2/64", "e1");
+  ip("-6 route add default via fe80::1 dev e1 metric 2048");
+  ip("-6 route add default via fe80::2 dev e1 metric 1024");
+  const IpAddress peer = addr("203.0.113.7");
+  const uint32_t e1 = interface_index("e1");
+  const auto ways = [&](const IpAddress& destination, const char* source) {
+    const Result<RouteTable> table = RouteTable::load({&destination, 1});
+    REQUIRE(table);
+    std::string text;
+    for (const RouteToPeer& w : table->ways(destination, addr(source), e1, "e1")) {
+      text += (w.gateway.is_set() ? w.gateway.to_string() : "on-link") + "/" + w.default_gateway.to_string() + " ";
+    }
+    return text;
+  };
+  const std::string all = "10.1.0.1/10.1.0.1 10.5.0.1/10.5.0.1 10.1.0.254/10.1.0.254 ";
+  CHECK(ways(peer, "10.1.0.2") == all);
+  CHECK(ways(addr("10.5.0.9"), "10.1.0.2") == "on-link/10.1.0.1 ");
+  CHECK(ways(addr("2001:db8::1"), "fd01::2") == "fe80::2/fe80::2 fe80::1/fe80::1 ");
+  // Somebody's rule for one address, also when rules of ours come before it.
+  ip("route add default via 10.5.0.77 dev e1 table 300");
+  ip("rule add from 10.5.0.2 lookup 300 pref 6000");
+  ip("route add default via 10.5.0.77 dev e1 table 18600");
+  ip("rule add from 10.5.0.2 lookup 18600 pref 5030");
+  CHECK(ways(peer, "10.5.0.2") == "10.5.0.77/10.5.0.77 ");
+  CHECK(ways(peer, "10.1.0.2") == all);
+  // A rule for marked packets or those of an interface is not about our sockets.
+  ip("rule add from 10.1.0.2 fwmark 7 lookup 300 pref 6001");
+  ip("rule add not from 10.9.9.9 lookup 300 pref 6002");
+  CHECK(ways(peer, "10.1.0.2") == all);
+  // A more specific route is the way; defaults are no alternatives to it.
+  ip("route add 203.0.113.0/24 via 10.1.0.9 dev e1");
+  CHECK(ways(peer, "10.1.0.2") == "10.1.0.9/10.1.0.1 ");
 }
 
 }  // namespace

@@ -108,7 +108,11 @@ std::vector<LinkResult> Enrolment::link_results() const {
     }
     results.push_back(std::move(r));
   }
-  for (const Unusable& u : links_->unusable()) results.push_back({u.interface, u.type, std::nullopt, u.text});
+  for (const Unusable& u : links_->unusable()) {
+    // Who was asked by a guessed translator has a line already.
+    const auto asked = std::find_if(results.begin(), results.end(), [&](const LinkResult& r) { return r.interface == u.interface; });
+    if (asked == results.end()) results.push_back({u.interface, u.type, std::nullopt, u.text});
+  }
   return results;
 }
 

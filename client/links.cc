@@ -43,8 +43,8 @@ Links::Links(Setup setup) : setup_(std::move(setup)) {
 }
 
 void Links::set_interfaces(std::vector<Interface> interfaces) {
+  if (nat64_ && interfaces != interfaces_) nat64_->network_changed();
   interfaces_ = std::move(interfaces);
-  if (nat64_) nat64_->network_changed();
   reconcile();
 }
 
@@ -85,23 +85,26 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
   const wire::PathPriority priority = setup_.policy.priority(i);
   if (priority == wire::PathPriority::never) return add_unusable(i, "never", "priority is never");
   if (!i.up || !i.carrier) return add_unusable(i, "down", i.up ? "no carrier" : "the interface is down");
-  bool has_address = false, has_route = endpoints_.empty();
-  for (const SocketAddress& endpoint : endpoints_for(i)) {
+  const bool v6_only = !i.addresses.empty() && i.addresses.front().address.is_v6();
+  bool has_address = false, native = false, has_route = endpoints_.empty();
+  const std::vector<SocketAddress> endpoints = endpoints_for(i);
+  for (size_t n = 0; n < endpoints.size(); ++n) {
+    const SocketAddress& endpoint = endpoints[n];
     const std::vector<InterfaceAddress> sources = sources_for(i, endpoint.ip, [&](const IpAddress& source) {
       return std::any_of(links_.begin(), links_.end(), [&](const auto& l) {
         return l.first.interface_index == i.index && l.first.source == source && l.first.remote == endpoint;
       });
     });
-    has_address = has_address || !sources.empty();
+    native = native || (n < endpoints_.size() && !sources.empty());
+    has_address = native || (has_address || (!sources.empty() && !nat64_->guessing()));
     for (const auto& [source, way] : ways_of(i, sources, endpoint.ip)) {
       has_route = true;
       add_wanted(i, source, way, endpoint, wanted);
     }
   }
   if (endpoints_.empty()) return;  // nothing is wrong with the interface: the server's name is not resolved yet
+  needs_nat64_ = needs_nat64_ || (v6_only && !native);
   if (!has_address) {
-    needs_nat64_ = needs_nat64_ || !i.addresses.empty();
-    const bool v6_only = !i.addresses.empty() && i.addresses.front().address.is_v6();
     return add_unusable(i, "no-address",
                         v6_only ? "IPv6 only, the server is known by IPv4, and the network's DNS names no translator"
                                 : "no address to reach the server from");
@@ -206,7 +209,13 @@ void Links::note_missing_names() {
 
 void Links::load_routes() {
   std::vector<IpAddress> destinations = {somewhere(IpAddress::Family::v4), somewhere(IpAddress::Family::v6)};
-  for (const SocketAddress& e : endpoints_) destinations.push_back(e.ip);
+  for (const SocketAddress& e : endpoints_) {
+    destinations.push_back(e.ip);
+    if (!nat64_) continue;
+    for (const IpPrefix& prefix : nat64_->prefixes()) {
+      if (const auto translated = nat64_address(prefix, e.ip)) destinations.push_back(*translated);
+    }
+  }
   if (auto routes = RouteTable::load(destinations)) {
     routes_ = std::move(*routes);
   } else {

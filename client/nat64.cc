@@ -54,8 +54,21 @@ std::vector<IpPrefix> nat64_prefixes(std::span<const IpAddress> answers) {
 Nat64::Nat64(EventLoop& loop, Log& log, std::function<void()> callback)
     : loop_(loop), log_(log), callback_(std::move(callback)), timer_(loop.make_timer([this] { ask(); })) {}
 
+std::vector<IpPrefix> Nat64::prefixes() const {
+  std::vector<IpPrefix> all = prefixes_;
+  const IpPrefix well_known{*IpAddress::parse("64:ff9b::"), 96};
+  if (!settled_ && std::find(all.begin(), all.end(), well_known) == all.end()) all.push_back(well_known);
+  return all;
+}
+
+void Nat64::network_changed() {
+  interval_ = kFirst;
+  settled_ = false;
+  timer_.cancel();
+}
+
 void Nat64::look() {
-  if (!asking_ && !timer_.armed()) timer_.set_deadline(now());
+  if (!settled_ && !asking_ && !timer_.armed()) timer_.set_deadline(now());
 }
 
 void Nat64::rest() {
@@ -77,8 +90,12 @@ void Nat64::answered(const Result<std::vector<IpAddress>>& addresses) {
   if (!addresses) return;
   std::vector<IpPrefix> found = nat64_prefixes(*addresses);
   // Through the tunnel DNS may know no translator; the network's is still there.
-  if (found.empty() || found == prefixes_) return;
+  if (found.empty()) return;
+  const std::vector<IpPrefix> before = prefixes();
+  settled_ = true;
+  timer_.cancel();
   prefixes_ = std::move(found);
+  if (prefixes_ == before) return;
   for (const IpPrefix& p : prefixes_) log_.info("this network translates IPv4 (NAT64) by " + p.to_string());
   callback_();
 }

@@ -1,5 +1,6 @@
 // An interface with IPv6 only reaches a server that is known by IPv4 through the network's translator: its prefix is
-// found by asking DNS for ipv4only.arpa (RFC 7050), and the server's address is put into it (RFC 6052).
+// found by asking DNS for ipv4only.arpa (RFC 7050), and the server's address is put into it (RFC 6052). Where DNS names none
+// the well-known prefix is tried: a wrong guess costs a few datagrams, for who answers must prove to be the server.
 #pragma once
 
 #include <functional>
@@ -25,13 +26,16 @@ class Nat64 {
   // `callback` when the prefixes changed. Both outlive this.
   Nat64(EventLoop& loop, Log& log, std::function<void()> callback);
 
-  // Asks DNS, soon again while there is no answer: a resolver comes a little later than an address.
+  // Asks DNS, soon again while there is no answer (a resolver comes a little later than an address), and once more on every
+  // other network.
   void look();
   // Nobody needs it now.
   void rest();
-  // Another network may have another translator; what is known stays until then.
-  void network_changed() { interval_ = kFirst; }
-  const std::vector<IpPrefix>& prefixes() const { return prefixes_; }
+  // Another network may have another translator; what is known stays until DNS names it.
+  void network_changed();
+  bool guessing() const { return prefixes_.empty(); }
+  // What DNS named last, and the guess while it has not named this network's.
+  std::vector<IpPrefix> prefixes() const;
 
  private:
   static constexpr Duration kFirst = Duration::millis(500);
@@ -45,6 +49,7 @@ class Nat64 {
   std::function<void()> callback_;
   std::unique_ptr<Resolution> running_;
   bool asking_ = false;
+  bool settled_ = false;  // DNS has named this network's translator
   EventLoop::Timer timer_;
   Duration interval_ = kFirst;
   std::vector<IpPrefix> prefixes_;

@@ -78,6 +78,11 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
 // Interfaces that have no path are shown too: with the reason.
 void add_unusable(const Links& links, const std::string& profile_name, StatusReport& r) {
   for (const Unusable& u : links.unusable()) {
+    // A guessed translator works, or may still.
+    const bool has_path = std::any_of(r.paths.begin(), r.paths.end(), [&](const PathReport& p) {
+      return p.interface == u.interface && (p.state == "active" || p.state == "standby" || p.state == "suspect");
+    });
+    if (has_path) continue;
     PathReport p;
     p.interface = u.interface;
     p.type = u.type;

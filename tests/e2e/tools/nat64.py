@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # A network with IPv6 only, for tests: a DNS server that knows ipv4only.arpa (RFC 7050), and a stateless translator of UDP
-# (RFC 7915) between 64:ff9b::/96 and IPv4, where the one client that it sees is 192.0.2.200.
-#   nat64.py dns ADDRESS PREFIX | nat64.py translate DEVICE
+# (RFC 7915) between a prefix (RFC 6052) and IPv4, where the one client that it sees is 192.0.2.200. Without a prefix the DNS
+# server answers that there is no such name.
+#   nat64.py dns ADDRESS [PREFIX/LENGTH] | nat64.py translate DEVICE PREFIX/LENGTH
 import fcntl
 import ipaddress
 import os
@@ -9,12 +10,27 @@ import socket
 import struct
 import sys
 
-PREFIX = ipaddress.IPv6Address("64:ff9b::").packed[:12]
 OUTSIDE = ipaddress.IPv4Address("192.0.2.200").packed
 
 
-def dns(address, prefix):
-    synthesized = [ipaddress.IPv6Address(prefix).packed[:12] + bytes([192, 0, 0, n]) for n in (170, 171)]
+def embed(prefix, v4):
+    """The IPv4 address in the prefix: around byte 8, which is zero (RFC 6052, 2.2)."""
+    net = ipaddress.IPv6Network(prefix)
+    inside = bytearray(net.network_address.packed)
+    places = [i for i in range(net.prefixlen // 8, 16) if i != 8][:4]
+    for place, byte in zip(places, v4):
+        inside[place] = byte
+    return bytes(inside)
+
+
+def extract(prefix, v6):
+    places = [i for i in range(ipaddress.IPv6Network(prefix).prefixlen // 8, 16) if i != 8][:4]
+    v4 = bytes(v6[i] for i in places)
+    return v4 if embed(prefix, v4) == v6 else None
+
+
+def dns(address, prefix=None):
+    synthesized = [embed(prefix, bytes([192, 0, 0, n])) for n in (170, 171)] if prefix else []
     literal = [bytes([192, 0, 0, n]) for n in (170, 171)]
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     s.bind((address, 53))
@@ -22,7 +38,7 @@ def dns(address, prefix):
         query, peer = s.recvfrom(512)
         end = query.index(0, 12) + 5  # the name, its type and class
         question, kind = query[12:end], struct.unpack(">H", query[end - 4:end - 2])[0]
-        known = question.lower().startswith(b"\x08ipv4only\x04arpa\x00")
+        known = prefix and question.lower().startswith(b"\x08ipv4only\x04arpa\x00")
         data = {1: literal, 28: synthesized}.get(kind, []) if known else []
         answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(d)) + d for d in data)
         head = query[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, len(data), 0, 0)
@@ -43,19 +59,20 @@ def with_udp_checksum(pseudo, udp):
     return udp[:6] + struct.pack(">H", checksum(pseudo + bare) or 0xFFFF) + udp[8:]
 
 
-def translate(device):
+def translate(device, prefix):
     tun = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH", device.encode(), 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
     inside = None
     while True:
         p = os.read(tun, 2048)
-        if p[0] >> 4 == 6 and p[6] == 17 and p[24:36] == PREFIX:
-            inside, to, udp = p[8:24], p[36:40], p[40:]
+        to = extract(prefix, p[24:40]) if p[0] >> 4 == 6 and p[6] == 17 else None
+        if to:
+            inside, udp = p[8:24], p[40:]
             udp = with_udp_checksum(OUTSIDE + to + struct.pack(">HH", 17, len(udp)), udp)
             head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0x4000, p[7] - 1, 17, 0) + OUTSIDE + to
             os.write(tun, head[:10] + struct.pack(">H", checksum(head)) + head[12:] + udp)
         elif p[0] == 0x45 and p[9] == 17 and p[16:20] == OUTSIDE and inside:
-            source, udp = PREFIX + p[12:16], p[20:]
+            source, udp = embed(prefix, p[12:16]), p[20:]
             udp = with_udp_checksum(source + inside + struct.pack(">II", len(udp), 17), udp)
             os.write(tun, struct.pack(">IHBB", 0x60000000, len(udp), 17, p[8] - 1) + source + inside + udp)
 

@@ -94,6 +94,9 @@ inline constexpr size_t kQuantum = 1514;
 // ---- scheduling --------------------------------------------------------------------------------------------------
 inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);
 inline constexpr size_t kMaxCopies = 2048;                  // packets that wait to be sent on a second path
+inline constexpr double kCopyShare = 0.03;                  // copies of small urgent packets, of the bytes sent
+inline constexpr double kCopySynLoss = 0.02;                // of a path's datagrams lost: its SYNs are copied too
+inline constexpr size_t kCopyBurst = 8'000;                 // bytes of copies at once; half is kept for paths just fallen silent
 inline constexpr Duration kBurst = Duration::millis(1);     // what is committed to a path at once
 
 }  // namespace hawser

@@ -57,6 +57,8 @@ PathReport report(const PathInfo& p) {
   r.rx_bps = p.receive_rate.bps;
   r.tx_bps = p.send_rate.bps;
   r.reinjected_packets = p.reinjected_packets;
+  r.copied_packets = p.copied_packets;
+  r.copied_bytes = p.copied_bytes;
   r.share = p.share;
   return r;
 }

@@ -60,6 +60,8 @@ Json json_of(const PathReport& p) {
               {"rx_bytes", p.rx_bytes},
               {"tx_bytes", p.tx_bytes},
               {"reinjected_packets", p.reinjected_packets},
+              {"copied_packets", p.copied_packets},
+              {"copied_bytes", p.copied_bytes},
               {"share", number(p.share)},
               {"rate", rate_json(p.rx_bps, p.tx_bps)}};
 }
@@ -164,6 +166,8 @@ PathReport path_from(const Json& j) {
   get(j, "rx_bytes", p.rx_bytes);
   get(j, "tx_bytes", p.tx_bytes);
   get(j, "reinjected_packets", p.reinjected_packets);
+  get(j, "copied_packets", p.copied_packets);
+  get(j, "copied_bytes", p.copied_bytes);
   get(j, "share", p.share);
   get_rate(j, p.rx_bps, p.tx_bps);
   return p;

@@ -35,6 +35,7 @@ struct PathReport {
   uint64_t rx_bytes = 0, tx_bytes = 0;
   double rx_bps = 0, tx_bps = 0;
   uint64_t reinjected_packets = 0;
+  uint64_t copied_packets = 0, copied_bytes = 0;  // sent here beside another path
   double share = 0;  // of the session's bytes of late, 0..1
   bool operator==(const PathReport&) const = default;
 };

@@ -109,6 +109,7 @@ struct Path {
 
   uint64_t received_bytes = 0, sent_bytes = 0, received_packets = 0;
   uint64_t reinjected_packets = 0;
+  uint64_t copied_packets = 0, copied_bytes = 0;  // sent here beside another path; UDP payload
   RateMeter receive_rate, send_rate;
   LossMeter loss;
   BusyMeter busy;
@@ -121,6 +122,11 @@ struct Path {
   // Small urgent packets may overdraw the window by a few datagrams and the pacer altogether.
   bool has_urgent_room() const {
     return writable() && sent.bytes_in_flight() < controller->congestion_window() + 4u * mtu.datagram();
+  }
+  // Data unanswered for longer than a probe timeout: it may be dying, and will be suspect soon.
+  bool is_silent(Time now) const {
+    const Time oldest = sent.oldest_unacked();
+    return oldest.is_set() && now - std::max(oldest, last_progress) > rtt.probe_timeout();
   }
   // In flight above one bandwidth-delay product, as time at the path's capacity.
   Duration queued() const;

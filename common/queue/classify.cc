@@ -93,6 +93,7 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   if (has_ports && transport->offset + 4 <= p.size()) {
     h.source_port = u16(p, transport->offset);
     h.destination_port = u16(p, transport->offset + 2);
+    h.syn = h.protocol == kTcp && transport->offset + 14 <= p.size() && (p[transport->offset + 13] & 0x02) != 0;
   }
   h.small = p.size() <= 300;
   uint64_t hash = mix(seed, h.protocol);

@@ -16,6 +16,7 @@ struct PacketHeaders {
   uint8_t dscp = 0, ecn = 0;
   uint16_t source_port = 0, destination_port = 0;  // zero when there are none
   bool small = false;       // at most 300 bytes
+  bool syn = false;         // of a TCP connection's first exchange
   PacketClass marked;       // by DSCP, protocol and size alone; the queue knows more (rate)
 };
 

@@ -98,6 +98,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   n.enqueued = now;
   n.waited_before = f.waited;
   n.ecn = headers.ecn;
+  n.copy_when_lossy = headers.small && (headers.syn || n.packet_class.traffic != TrafficClass::bulk);
   n.next = 0;
   if (f.tail) {
     nodes_[f.tail - 1].next = index;
@@ -228,7 +229,7 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       }
     }
     const bool marked = n.packet_class.traffic != TrafficClass::bulk;
-    out = {f.lane, n.packet_class, f.is_new || marked, n.ecn, n.packet.size()};
+    out = {f.lane, n.packet_class, f.is_new || marked, n.ecn, n.packet.size(), n.copy_when_lossy};
     current_ = flow;
     return true;
   }

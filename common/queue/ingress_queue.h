@@ -22,6 +22,7 @@ struct IngressHead {
   bool sparse = false;  // in the new-flows list, or marked urgent: it takes the lowest delay
   uint8_t ecn = 0;
   size_t bytes = 0;
+  bool copy_when_lossy = false;  // small, and urgent or the beginning of a connection
 };
 
 class IngressQueue {
@@ -58,6 +59,7 @@ class IngressQueue {
     Duration waited_before;  // the flow's `waited` when it came
     PacketClass packet_class;
     uint8_t ecn = 0;
+    bool copy_when_lossy = false;
     uint32_t next = 0;  // index + 1 into nodes_; 0 ends a list
   };
   struct Flow {

@@ -26,6 +26,7 @@ struct Segment {
   bool delivered = false;        // a copy was acknowledged
   uint8_t pieces_delivered = 0;  // of a fragmented one: bit 0 the first piece, bit 1 the second
   bool waiting = false;          // stands in the reinjection queue
+  bool copy_when_lossy = false;  // small and urgent: worth a second path while one is lossy or silent
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 
   uint32_t references = 0;

@@ -47,14 +47,35 @@ void Session::copy_everywhere(const SegmentRef& segment, const SessionPath& sent
   }
 }
 
+// What is small and urgent takes a second path as well, while the first one loses packets or has just fallen silent and the
+// budget lasts. It goes at once or not at all: a copy that waits comes no sooner than a repair.
+void Session::copy_urgent(const SegmentRef& segment, const SessionPath& sent_on, Time now) {
+  if (!segment->copy_when_lossy || scheduler_->copies_everywhere()) return;
+  const bool silent = sent_on.is_silent(now);
+  // A connection's beginning can be repaired in time; a call's packet mostly cannot.
+  const double too_lossy = segment->packet_class.traffic == TrafficClass::bulk ? kCopySynLoss : kLossyPath;
+  if (!silent && sent_on.loss.ratio(now) < too_lossy) return;
+  const size_t bytes = segment->packet.size() + wire::kFullDatagramOverhead;
+  SessionPath* second = nullptr;
+  for (auto& p : paths_) {
+    const PathState s = p->machine.state();
+    // Against a path's death any that works will do; against loss none that is meant to be spared.
+    const bool may = silent ? s == PathState::active || s == PathState::standby : p->carries_data() && tier(*p) <= tier(sent_on);
+    if (p.get() == &sent_on || !may || !p->has_urgent_room() || !p->address.may_send(bytes) || p->is_silent(now)) continue;
+    if (!second || p->rtt.smoothed() + p->queued() < second->rtt.smoothed() + second->queued()) second = p.get();
+  }
+  if (second && copy_budget_.take(bytes, silent)) queue_copy(*second, segment);
+}
+
 bool Session::transmit_copies(TransmitBatch& batch, Time now) {
   for (auto& owned : paths_) {
     SessionPath& p = *owned;
-    if (!p.carries_data()) continue;
+    if (!p.has_copies()) continue;
     const auto settled = [&](const Segment& s) { return s.delivered || now - s.first_sent > kReinjectFor; };
     while (p.has_copies() && settled(*p.copies[p.copies_head])) orphan(drop_copy(p));
     const size_t budget = std::max<size_t>(p.mtu.datagram(), static_cast<size_t>(p.pacing_rate().bytes_in(kBurst)));
-    while (p.has_copies() && p.has_room(now) && p.address.may_send(p.mtu.datagram())) {
+    const auto has_room = [&] { return p.has_room(now) || (p.copies[p.copies_head]->copy_when_lossy && p.has_urgent_room()); };
+    while (p.has_copies() && has_room() && p.address.may_send(p.mtu.datagram())) {
       if (!append_copy(batch, p, now)) break;
       if (batch.bytes.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
       if (batch.bytes.size() + p.mtu.datagram() > TransmitBatch::kMaxBytes) break;

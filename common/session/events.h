@@ -175,6 +175,7 @@ struct PathInfo {
   int bottleneck_group = -1;
   uint64_t received_bytes = 0, sent_bytes = 0;  // UDP payload, whole datagrams
   uint64_t received_packets = 0, sent_packets = 0, lost_packets = 0, reinjected_packets = 0;
+  uint64_t copied_packets = 0, copied_bytes = 0;  // sent here beside another path
   BitRate receive_rate, send_rate;  // of the last second
   double share = 0;                 // of the bytes both ways of the last seconds
 };

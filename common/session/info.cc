@@ -34,6 +34,8 @@ PathInfo path_info(const SessionPath& p, Time now) {
   i.sent_packets = p.sent.sent_packets();
   i.lost_packets = p.sent.lost_packets();
   i.reinjected_packets = p.reinjected_packets;
+  i.copied_packets = p.copied_packets;
+  i.copied_bytes = p.copied_bytes;
   i.receive_rate = p.receive_rate.rate(now);
   i.send_rate = p.send_rate.rate(now);
   return i;

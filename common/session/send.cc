@@ -165,6 +165,7 @@ SegmentRef Session::take_from_ingress(Time now) {
   s->lane = head.lane;
   s->packet_class = head.packet_class;
   s->ecn = head.ecn;
+  s->copy_when_lossy = head.copy_when_lossy;
   s->first_sent = now;
   auto& block = lane_next_[head.lane.value / 64];
   if (!block) block = std::make_unique<std::array<uint64_t, 64>>();
@@ -229,7 +230,11 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     return false;
   }
   for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
-  for (size_t i = 0; i < count && !reinjection; ++i) copy_everywhere(chosen[i], p);
+  copy_budget_.on_sent(sent->size);
+  for (size_t i = 0; i < count && !reinjection; ++i) {
+    copy_everywhere(chosen[i], p);
+    copy_urgent(chosen[i], p, now);
+  }
   scheduler_->on_sent(p.id, sent->size);
   return true;
 }
@@ -254,6 +259,10 @@ bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
     orphan(s);
     return false;
   }
+  // That a second path carries little is no measure of it.
+  if (s->copy_when_lossy) sent->app_limited = true;
+  ++p.copied_packets;
+  p.copied_bytes += sent->size;
   note_segment(*sent, s, now);
   return true;
 }

@@ -14,6 +14,7 @@
 #include "common/path/tunnel_mtu.h"
 #include "common/queue/ingress_queue.h"
 #include "common/queue/resequencer.h"
+#include "common/scheduler/copy_budget.h"
 #include "common/scheduler/scheduler.h"
 #include "common/session/context.h"
 #include "common/session/key_ring.h"
@@ -173,6 +174,7 @@ class Session {
   void orphan(SegmentRef segment);
   void drop_copies(SessionPath& p);
   void copy_everywhere(const SegmentRef& segment, const SessionPath& sent_on);
+  void copy_urgent(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   bool transmit_copies(TransmitBatch& batch, Time now);
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);
 
@@ -246,6 +248,7 @@ class Session {
   std::vector<SegmentRef> reinjections_;  // a queue: [reinject_head_, end)
   size_t reinject_head_ = 0;
   std::unique_ptr<Scheduler> scheduler_;
+  CopyBudget copy_budget_;
   wire::CongestionKind congestion_ = wire::CongestionKind::automatic;
   Coupling coupling_;
   std::vector<PathView> views_;      // scratch

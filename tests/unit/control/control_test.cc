@@ -66,6 +66,8 @@ StatusReport two_paths() {
   p.rx_bps = 47e6;
   p.tx_bps = 8e6;
   p.share = 0.33;
+  p.copied_packets = 17;
+  p.copied_bytes = 3900;
   p.rx_bytes = 8'000'000'000;
   r.paths.push_back(p);
   r.health.clear();
@@ -82,6 +84,7 @@ TEST_CASE("the documented status reads and writes with every key") {
   CHECK_FALSE(report.paths[0].reason);
   check_contains(Json::parse(kDocumented), Json::parse(render_json(report)), "status");
   CHECK(must(parse_status(render_json(report))) == report);
+  CHECK(must(parse_status(render_json(two_paths()))) == two_paths());
   CHECK(render_json(report).find('\n') == std::string::npos);
 }
 

@@ -178,6 +178,43 @@ TEST_CASE("small slow UDP and marked traffic are urgent and unordered; QUIC and 
   CHECK(head.packet_class == PacketClass{TrafficClass::bulk, false});
 }
 
+TEST_CASE("worth a second copy on lossy links: small and urgent, or the beginning of a connection") {
+  Harness h;
+  const auto worth = [&](const std::vector<uint8_t>& bytes) {
+    h.q.enqueue(h.pool.copy_of(bytes), *parse_packet(bytes, 1), h.now, h.drops);
+    IngressHead head;
+    REQUIRE(h.get(&head) != 0);
+    return head.copy_when_lossy;
+  };
+  const auto tcp = [](uint16_t port, uint8_t flags, size_t size) {
+    auto p = udp(port, size);
+    p[9] = 6;
+    p[32] = 0x50;
+    p[33] = flags;
+    return p;
+  };
+  const auto tcp_v6 = [](uint8_t flags) {
+    std::vector<uint8_t> p(60, 0);
+    p[0] = 0x60;
+    p[5] = 20;
+    p[6] = 6;
+    p[20] = p[21] = 1;  // what Harness::get reads as a port
+    p[53] = flags;
+    return p;
+  };
+  CHECK(worth(udp(53, 80)));                // a question to DNS
+  CHECK(worth(udp(4000, 200)));             // a call without marks
+  CHECK(worth(udp(4001, 200, 46 << 2)));    // and with
+  CHECK(worth(tcp(4002, 0x02, 60)));        // SYN
+  CHECK(worth(tcp(4003, 0x12, 60)));        // SYN and ACK
+  CHECK(worth(tcp_v6(0x02)));
+  CHECK_FALSE(worth(tcp_v6(0x10)));
+  CHECK_FALSE(worth(tcp(4004, 0x10, 52)));  // an acknowledgement: the next one says as much
+  CHECK_FALSE(worth(tcp(4005, 0x18, 200)));
+  CHECK_FALSE(worth(udp(443, 200)));        // QUIC
+  CHECK_FALSE(worth(udp(4006, 1200, 46 << 2)));
+}
+
 TEST_CASE("packets that are no IP packets are refused, whatever their length") {
   const auto good = udp(1000, 100);
   CHECK(parse_packet(good, 1));

@@ -1,0 +1,150 @@
+// Small urgent packets go out twice while a link is lossy or has just fallen silent, within a budget, and arrive once.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+
+#include "common/wire/datagram.h"
+#include "tests/unit/session/test_net.h"
+
+namespace hawser::test {
+namespace {
+
+constexpr uint16_t kVoicePort = 7000;
+
+struct Copied {
+  uint64_t packets = 0, bytes = 0, sent_bytes = 0;
+};
+Copied copied(const TestNet& net) {
+  Copied c;
+  for (const PathInfo& p : net.server->sessions(net.now)[0].paths) {
+    c.packets += p.copied_packets;
+    c.bytes += p.copied_bytes;
+    c.sent_bytes += p.sent_bytes;
+  }
+  return c;
+}
+
+// A call towards the client, a packet each 20 ms; beside it, if wanted, a download of about 8 Mbit/s that pays for copies.
+struct Call {
+  TestNet& net;
+  bool download = true;
+  uint8_t tos = 46 << 2;
+  std::vector<Time> sent{};
+  std::vector<std::pair<uint32_t, Duration>> delays{};  // of each that came
+  std::multiset<uint32_t> came{};
+  uint32_t first = 1'000'000;  // what was sent before is not counted
+
+  void run(Duration d) {
+    net.on_client_packet = [this](ByteSpan p) {
+      const uint32_t m = marker_of(p);
+      if (m < 1'000'000) return;
+      came.insert(m);
+      delays.emplace_back(m, net.now - sent[m - 1'000'000]);
+    };
+    const Time end = net.now + d;
+    for (int i = 0; net.now < end; ++i) {
+      if (i % 20 == 0) {
+        auto p = make_packet(net.server_ip, net.client_ip, static_cast<uint32_t>(1'000'000 + sent.size()), 200, kVoicePort);
+        p[1] = tos;
+        sent.push_back(net.now);
+        net.send_to_client(p);
+      }
+      if (download) net.send_to_client(make_packet(net.server_ip, net.client_ip, static_cast<uint32_t>(i), 1000));
+      net.run(Duration::millis(1));
+    }
+  }
+  size_t later_than(Duration d) const {
+    return static_cast<size_t>(
+        std::count_if(delays.begin(), delays.end(), [&](const auto& x) { return x.first >= first && x.second > d; }));
+  }
+  size_t lost() const {
+    size_t n = 0;
+    for (uint32_t m = first; m < 1'000'000 + sent.size(); ++m) n += came.count(m) == 0;
+    return n;
+  }
+  bool any_twice() const { return std::any_of(came.begin(), came.end(), [&](uint32_t m) { return came.count(m) > 1; }); }
+};
+
+void connect(TestNet& net) {
+  net.up_all();
+  net.run(Duration::millis(500));
+}
+
+}  // namespace
+
+TEST_CASE("a call over two lossy links: what one loses the other brings, at once and once") {
+  TestNet net;
+  for (int i = 0; i < 2; ++i) net.add_link(wire_of(20e6, Duration::millis(60), 0.05));
+  connect(net);
+  Call call{net};
+  call.run(Duration::seconds(2));  // until the losses are known
+  call.first += static_cast<uint32_t>(call.sent.size());
+  call.run(Duration::seconds(20));
+  net.run(Duration::seconds(2));
+  // 1000 packets; a repair takes more than the 150 ms for which a call's packets are worth it. Both copies lost: 0.25 %.
+  INFO("lost " << call.lost() << " late " << call.later_than(Duration::millis(100)) << " of " << call.sent.size());
+  CHECK(call.lost() + call.later_than(Duration::millis(100)) <= 8);
+  CHECK_FALSE(call.any_twice());
+  const Copied c = copied(net);
+  CHECK(c.packets > 800);
+  CHECK(static_cast<double>(c.bytes) <= static_cast<double>(c.sent_bytes) * kCopyShare + kCopyBurst);
+}
+
+TEST_CASE("clean links: nothing is sent twice") {
+  TestNet net;
+  for (int i = 0; i < 2; ++i) net.add_link(wire_of(20e6, Duration::millis(20)));
+  connect(net);
+  Call call{net};
+  call.run(Duration::seconds(5));
+  net.run(Duration::seconds(1));
+  CHECK(copied(net).packets == 0);
+  CHECK(call.lost() == 0);
+}
+
+TEST_CASE("a call alone on lossy links: copies stay within three hundredths of what it sends itself") {
+  TestNet net;
+  for (int i = 0; i < 2; ++i) net.add_link(wire_of(20e6, Duration::millis(20), 0.1));
+  connect(net);
+  Call call{net, false};
+  call.run(Duration::seconds(60));
+  const Copied c = copied(net);
+  CHECK(c.packets > 10);
+  CHECK(static_cast<double>(c.bytes) <= static_cast<double>(c.sent_bytes) * kCopyShare + kCopyBurst);
+}
+
+TEST_CASE("a link falls silent during a call: before it is suspect the call goes on by the other one") {
+  TestNet net;
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  net.add_link(wire_of(20e6, Duration::millis(25)));
+  connect(net);
+  Call call{net, false};
+  call.run(Duration::seconds(3));
+  net.links[0]->to_client.blackhole = net.links[0]->to_server.blackhole = true;
+  call.run(Duration::seconds(1));
+  net.run(Duration::seconds(1));
+  const Copied c = copied(net);
+  CHECK(c.packets >= 2);
+  CHECK(call.lost() == 0);
+  CHECK_FALSE(call.any_twice());
+  // Late are the first ones, sent before the silence could be told from the ordinary: they wait for the suspicion.
+  INFO("late " << call.later_than(Duration::millis(60)));
+  CHECK(call.later_than(Duration::millis(60)) <= 3);
+}
+
+TEST_CASE("the second copy of an unordered packet is dropped whichever way it comes: behind a gap, after it, long after") {
+  TestNet net;
+  net.add_link(wire_of(0, Duration::millis(10)));
+  net.add_link(wire_of(0, Duration::millis(35), 0.05));
+  net.client->set_policy(wire::Mode::redundant, wire::SchedulerKind::automatic, wire::CongestionKind::automatic, net.now);
+  connect(net);
+  net.links[0]->to_client.loss = 0.05;
+  Call call{net};
+  call.run(Duration::seconds(10));
+  net.run(Duration::seconds(2));
+  CHECK_FALSE(call.any_twice());
+  CHECK(call.lost() <= 5);
+  CHECK(net.client->sessions(net.now)[0].drops[DropReason::duplicate] > 400);
+}
+
+}  // namespace hawser::test

@@ -16,6 +16,7 @@ struct DirectionCounters {
   uint64_t in_frames = 0, in_bytes = 0;
   uint64_t out_frames = 0, out_bytes = 0;  // left the delay line
   uint64_t drop_queue = 0, drop_codel = 0, drop_loss = 0, drop_blackhole = 0, duplicated = 0;
+  uint64_t dropped() const { return drop_queue + drop_codel + drop_loss; }
   Samples queue_delay_ms;  // of frames that got onto the wire, since `reset`
   std::vector<double> bins;  // bytes out per 100 ms
 };
@@ -32,7 +33,15 @@ class Direction final : private EventHandler {
   const DirectionCounters& counters() const { return counters_; }
   const std::string& name() const { return name_; }
   size_t queued_bytes() const { return queued_bytes_; }
-  void forget_queue_delays() { counters_.queue_delay_ms = {}; }
+  // From here on queue delays and the loss are of interest.
+  void begin_measuring() {
+    counters_.queue_delay_ms = {};
+    before_ = {counters_.in_frames, counters_.dropped()};
+  }
+  double measured_loss() const {
+    const auto frames = static_cast<double>(counters_.in_frames - before_.first);
+    return frames > 0 ? static_cast<double>(counters_.dropped() - before_.second) / frames : 0;
+  }
 
  private:
   enum Tag : uint64_t { wire_done, line_due };
@@ -56,6 +65,7 @@ class Direction final : private EventHandler {
   Impairment impairment_;
   Codel codel_;
   DirectionCounters counters_;
+  std::pair<uint64_t, uint64_t> before_{};  // frames and drops before the measurement
   std::deque<FramePtr> queue_;
   size_t queued_bytes_ = 0;
   FramePtr on_wire_;

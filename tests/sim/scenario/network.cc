@@ -112,8 +112,8 @@ void Network::run() {
   for (const auto& flow : flows_) flow->start();
   loop_.run_until(EventLoop::kStart + scenario_.measure_from);
   for (const auto& link : links_) {
-    link->up.forget_queue_delays();
-    link->down.forget_queue_delays();
+    link->up.begin_measuring();
+    link->down.begin_measuring();
   }
   loop_.run_until(EventLoop::kStart + scenario_.length);
 }

@@ -110,14 +110,14 @@ void add_flow_values(RunResult& r, const Scenario& scenario) {
   }
 }
 
-// The least loss of a shared link over the greatest, downlink: 1 when congestion is alike everywhere, or nowhere.
+// The least measured loss of a shared link over the greatest, downlink: 1 when congestion is alike everywhere, or nowhere.
 void add_loss_balance(RunResult& r, const Scenario& scenario, Network& net) {
   double least = 1, most = 0;
   int shared = 0;
   for (size_t i = 0; i < scenario.links.size(); ++i) {
-    const DirectionCounters& c = net.links()[i]->down.counters();
-    if (scenario.links[i].is_path || c.in_frames == 0) continue;
-    const double loss = static_cast<double>(c.drop_queue + c.drop_codel + c.drop_loss) / static_cast<double>(c.in_frames);
+    const Direction& down = net.links()[i]->down;
+    if (scenario.links[i].is_path || down.counters().in_frames == 0) continue;
+    const double loss = down.measured_loss();
     least = std::min(least, loss);
     most = std::max(most, loss);
     ++shared;

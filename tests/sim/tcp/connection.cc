@@ -58,6 +58,11 @@ void TcpConnection::write(uint64_t bytes) {
   }
 }
 
+void TcpConnection::stop() {
+  written_early_ = 0;
+  if (sender_) sender_->stop();
+}
+
 void TcpConnection::on_packet(ByteSpan packet) {
   const auto s = decode(packet);
   if (!s) return;

@@ -20,6 +20,7 @@ class TcpConnection final : private PacketHandler {
 
   void connect();  // else: listens
   void write(uint64_t bytes);
+  void stop();  // what has not been sent yet never is
   void on_established(std::function<void()> action) { established_action_ = std::move(action); }
 
   bool established() const { return state_ == State::established; }

@@ -22,6 +22,7 @@ class TcpSender {
   // `bytes` more to send; nothing is sent before start().
   void write(uint64_t bytes);
   void start(uint64_t peer_window);
+  void stop() { written_ = next_; }  // what has not been sent yet never is
   // The peer's cumulative point, its SACK blocks as stream offsets, its window, and the echoed timestamp (zero: none).
   void on_ack(uint64_t ack, std::span<const std::pair<uint64_t, uint64_t>> sack, uint64_t peer_window, Time echo);
 

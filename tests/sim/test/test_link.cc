@@ -62,6 +62,20 @@ TEST_CASE("the rate comes out to the bit, and the queue holds what its limit say
   CHECK(p.direction.counters().drop_queue == 14);
 }
 
+TEST_CASE("the measured loss does not count what was lost before") {
+  DirectionSettings s = wire({8e6}, Duration{});
+  s.queue_bytes = 5'000;
+  Probe p(s);
+  CHECK(p.direction.measured_loss() == 0);
+  for (uint32_t i = 0; i < 20; ++i) p.push(i);
+  CHECK(p.direction.measured_loss() == Approx(0.7));
+  p.loop.run_until(p.loop.now() + Duration::seconds(1));
+  p.direction.begin_measuring();
+  CHECK(p.direction.measured_loss() == 0);
+  for (uint32_t i = 0; i < 8; ++i) p.push(i);
+  CHECK(p.direction.measured_loss() == Approx(0.25));
+}
+
 TEST_CASE("a rate that changes applies to what waits") {
   Probe p(wire({8e6}, Duration{}));
   for (uint32_t i = 0; i < 3; ++i) p.push(i);

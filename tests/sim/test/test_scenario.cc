@@ -184,6 +184,15 @@ TEST_CASE("each phase has its rates; a flow beside the tunnel is what the tunnel
   CHECK(v.at("other.matched") == Approx(v.at("goodput") / v.at("other.goodput")));
 }
 
+TEST_CASE("a flow that stops is silent a round trip and a queue later") {
+  const TempFile file(
+      "seconds = 8\nphases = [[3, 5], [5.3, 8]]\nflow = [{ name = 'other', over = 'a', stop = '5s' }]\n"
+      "[[link]]\nname='a'\nrate='20M'\ndelay='10ms'\n");
+  const std::map<std::string, double> v = run_scenario(load_scenarios(file.path).at(0)).run.values;
+  CHECK(v.at("other.of_link_in_1") == Approx(1.0).epsilon(0.05));
+  CHECK(v.at("other.goodput_in_2") == 0);
+}
+
 TEST_CASE("how evenly users share") {
   const TempFile file(
       "seconds = 8\nmeasure-from = 3\nflow = [{}, { name = 'second', user = 2 }]\n"

@@ -13,8 +13,7 @@ class BulkFlow final : public Flow {
         server_(loop, ends.server, ends.server_port, ends.client.address(), ends.client_port, settings.tcp,
                 [this](uint64_t bytes) { arrived(bytes); }),
         starter_(loop, [this] { begin(); }),
-        stopper_(loop, [this] { running_ = false; }),
-        feeder_(loop, [this] { feed(); }) {}
+        stopper_(loop, [this] { sender().stop(); }) {}
 
   void start() override { starter_.set(EventLoop::kStart + settings_.start); }
 
@@ -52,23 +51,9 @@ class BulkFlow final : public Flow {
   TcpConnection& sender() { return settings_.heading == Heading::up ? client_ : server_; }
 
   void begin() {
-    feed();
+    sender().write(settings_.bytes);
     client_.connect();
     if (settings_.stop < Duration::infinite()) stopper_.set(EventLoop::kStart + settings_.stop);
-  }
-  // A flow with an end in time writes a little ahead of its sender; others write everything at once.
-  void feed() {
-    if (settings_.stop == Duration::infinite()) {
-      sender().write(settings_.bytes);
-      return;
-    }
-    constexpr uint64_t kAhead = 8u << 20;
-    while (running_ && written_ < std::min(settings_.bytes, total_ + kAhead)) {
-      const uint64_t piece = std::min<uint64_t>(256u << 10, settings_.bytes - written_);
-      written_ += piece;
-      sender().write(piece);
-    }
-    if (running_) feeder_.set(loop_.now() + Duration::millis(20));
   }
   void arrived(uint64_t bytes) {
     arrivals_.add(loop_.now(), bytes);
@@ -78,9 +63,8 @@ class BulkFlow final : public Flow {
 
   Arrivals arrivals_;
   TcpConnection client_, server_;
-  Timer starter_, stopper_, feeder_;
-  uint64_t total_ = 0, written_ = 0;
-  bool running_ = true;
+  Timer starter_, stopper_;
+  uint64_t total_ = 0;
   Time done_at_;
 };
 

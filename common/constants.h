@@ -15,6 +15,7 @@ inline constexpr size_t kMaxPendingPerUser = 4;
 inline constexpr size_t kMaxPendingHandshakes = 4096;                     // all users together
 inline constexpr size_t kMaxLookups = 1024;                               // registry questions under way
 inline constexpr Duration kLookupLife = Duration::seconds(5);
+inline constexpr int kMaxHandedCopies = 64;                               // of an initiation that another worker answers
 inline constexpr Duration kPendingLife = Duration::seconds(15);           // without key confirmation
 inline constexpr size_t kRememberedInitiations = 32'768;                  // whose replay is ignored; 8 bytes each and an index
 inline constexpr Duration kTombstoneLife = Duration::seconds(30);         // a closed session still says why

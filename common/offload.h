@@ -10,6 +10,10 @@ struct OffloadChoice {
   bool udp_gro = true;  // several datagrams in one receive
   bool tun_tso = true;  // TCP super-packets from and to the TUN
   bool tun_uso = true;  // UDP super-packets; never without tun_tso
+  // A server's with several workers: what the kernel hands to the right one at once.
+  bool udp_steering = true;  // datagrams by their receiver index
+  bool tun_queues = true;    // packets of the TUN, by their flow
+  bool tun_steering = true;  // ... by their destination; never without tun_queues
   bool operator==(const OffloadChoice&) const = default;
 };
 

@@ -10,6 +10,7 @@
 #include "common/net.h"
 #include "common/offload.h"
 #include "common/result.h"
+#include "common/steering.h"
 #include "platform/fd.h"
 
 namespace hawser {
@@ -35,8 +36,18 @@ class TunDevice {
 
   // `name` "auto" takes the first free hawserN; any other name must be free (1-15 characters).
   // Errors: permission (4), no /dev/net/tun (8), name taken (10).
-  // `wanted` is tried; what the kernel grants is in offload().
-  static Result<TunDevice> open(const std::string& name, TunOffload wanted = {});
+  // `wanted` is tried; what the kernel grants is in offload(). `multi_queue`: so are several queues, for open_queue().
+  static Result<TunDevice> open(const std::string& name, TunOffload wanted = {}, bool multi_queue = false);
+  // The same device for another worker: with a queue of its own, or, where the device has but one, for writing only. The
+  // kernel chooses a packet's queue: that by which its flow's other direction was written last, unless steer() gives it the rule.
+  Result<TunDevice> open_queue() const;
+  // The kernel puts each packet into the queue that `s` says, this one being the first, the others in the order of their
+  // opening. False when it cannot: it has one queue, or lets us load no program.
+  bool steer(const Steering& s);
+  bool steered() const { return steered_; }
+  bool multi_queue() const { return multi_queue_; }
+  // False for one that is for writing only.
+  bool readable() const { return readable_; }
   TunDevice(TunDevice&&) noexcept;
   TunDevice& operator=(TunDevice&&) noexcept;
   ~TunDevice();
@@ -79,6 +90,8 @@ class TunDevice {
   struct Offloader;
   TunDevice(UniqueFd fd, std::string name, uint32_t index);
   void negotiate(TunOffload wanted);
+  bool has_header() const { return offloader_ != nullptr; }
+  void share_offloads(const TunDevice& of);
   ssize_t read_plain(MutableByteSpan buffer);
   size_t cut_rest(std::span<const MutableByteSpan> buffers, std::span<size_t> sizes);
   void write_plain(ByteSpan packet);
@@ -92,6 +105,7 @@ class TunDevice {
   TunOffload reads_{false, false}, writes_{false, false};
   std::unique_ptr<Offloader> offloader_;  // null without a virtio-net header
   bool gone_ = false;
+  bool multi_queue_ = false, steered_ = false, readable_ = true;
 };
 
 }  // namespace hawser

@@ -10,6 +10,7 @@
 #include "common/net.h"
 #include "common/offload.h"
 #include "common/result.h"
+#include "common/steering.h"
 #include "platform/fd.h"
 
 namespace hawser {
@@ -85,8 +86,13 @@ class UdpSocket {
   // `wanted` is tried; what is in use is in offload().
   static Result<UdpSocket> open_client(const std::string& interface, const SocketAddress& source, UdpOffload wanted = {});
   // Bound to `listen`, IPv6 only for an IPv6 address, with packet info. A taken port: system_integration, naming it.
-  // `reuse_port` lets several workers bind the same port.
-  static Result<UdpSocket> open_server(const SocketAddress& listen, bool reuse_port = false, UdpOffload wanted = {});
+  static Result<UdpSocket> open_server(const SocketAddress& listen, UdpOffload wanted = {});
+  // Another socket of our own on this server socket's address, for another worker. The kernel spreads what arrives over all
+  // of them, by addresses and ports unless steer() gives it the rule. The port stays closed to other programs.
+  Result<UdpSocket> open_sharing(UdpOffload wanted = {});
+  // The kernel hands each datagram to the socket that `s` says, this one being the first, the others in the order of their
+  // opening. False when it cannot.
+  bool steer(const Steering& s);
 
   // From now on rules for this mark apply (SO_MARK, 0: none). Needs CAP_NET_ADMIN.
   Status set_mark(uint32_t mark);
@@ -120,6 +126,7 @@ class UdpSocket {
   };
 
   UdpSocket(UniqueFd fd, SocketAddress local, std::string interface, UdpOffload wanted);
+  static Result<UdpSocket> bind_server(const SocketAddress& listen, bool sharing, UdpOffload wanted);
   size_t fill_messages(std::span<const SendItem> items, const SendResult& done, size_t plain_item);
   uint32_t answer_interface(const SendItem& item);
 

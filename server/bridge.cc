@@ -59,25 +59,19 @@ Verdict verdict_of(EnrolmentOutcome outcome) {
 
 }  // namespace
 
-void Bridge::ask(const RegistryLookup& lookup) {
-  if (questions_.size() < kMaxWaiting) questions_.emplace_back(lookup);
-  else ++dropped_;
-}
-
-void Bridge::ask(const EnrolmentCommit& commit) {
-  if (questions_.size() < kMaxWaiting) questions_.emplace_back(commit);
+void Bridge::ask(Question question) {
+  if (questions_.size() < kMaxWaiting) questions_.push_back(std::move(question));
   else ++dropped_;
 }
 
 void Bridge::answer_some(Time now) {
   now_ = now;
   for (int i = 0; i < kPerTurn && !questions_.empty(); ++i) {
-    const auto question = std::move(questions_.front());
+    const Question question = std::move(questions_.front());
     questions_.pop_front();
-    RegistryAnswer a = std::holds_alternative<RegistryLookup>(question)
-                           ? answer(std::get<RegistryLookup>(question))
-                           : answer(std::get<EnrolmentCommit>(question), now);
-    endpoint_.on_registry_answer(a, now);
+    const auto* lookup = std::get_if<RegistryLookup>(&question.what);
+    RegistryAnswer a = lookup ? answer(*lookup) : answer(std::get<EnrolmentCommit>(question.what), question.worker, now);
+    workers_.answer(question.worker, a);
     wipe(a.psk);
     wipe(a.verifier);
   }
@@ -103,7 +97,7 @@ RegistryAnswer Bridge::answer(const RegistryLookup& lookup) {
   return a;
 }
 
-RegistryAnswer Bridge::answer(const EnrolmentCommit& commit, Time now) {
+RegistryAnswer Bridge::answer(const EnrolmentCommit& commit, uint32_t worker, Time now) {
   RegistryAnswer a;
   a.id = commit.id;
   const auto enrolment = registry_.commit_enrolment(commit.token_id, commit.key, wall_clock());
@@ -115,7 +109,8 @@ RegistryAnswer Bridge::answer(const EnrolmentCommit& commit, Time now) {
   if (enrolment->replaced_key) {
     // The old device's session ends before the new one is let in: they share the user and his addresses.
     log_.notice(a.name + ": the device before it is cut off");
-    endpoint_.close(a.user, wire::CloseReason::replaced, now);
+    // It is the one who asks that owns him.
+    workers_.close(worker, a.user, wire::CloseReason::replaced);
   }
   return a;
 }

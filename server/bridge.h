@@ -1,4 +1,4 @@
-// Between the engine and the registry: the engine asks and goes on, the bridge answers between two turns of the loop.
+// Between the engines and the registry: an engine asks and goes on, the bridge answers between two turns of the main loop.
 // SQLite is quick enough for that; a registry elsewhere would only change what happens behind answer_some().
 #pragma once
 
@@ -15,11 +15,16 @@ namespace hawser::server {
 
 class Bridge {
  public:
-  // All must outlive the bridge.
-  Bridge(Endpoint& endpoint, Registry& registry, Log& log) : endpoint_(endpoint), registry_(registry), log_(log) {}
+  // What the bridge wants of the worker that asked: called in the order in which it is to happen.
+  struct Workers {
+    std::function<void(uint32_t worker, const RegistryAnswer&)> answer;
+    std::function<void(uint32_t worker, UserId, wire::CloseReason)> close;
+  };
+  // Both must outlive the bridge.
+  Bridge(Workers workers, Registry& registry, Log& log) : workers_(std::move(workers)), registry_(registry), log_(log) {}
 
-  void ask(const RegistryLookup& lookup);
-  void ask(const EnrolmentCommit& commit);
+  void ask(uint32_t worker, const RegistryLookup& lookup) { ask({worker, lookup}); }
+  void ask(uint32_t worker, const EnrolmentCommit& commit) { ask({worker, commit}); }
   bool waiting() const { return !questions_.empty(); }
   // Answers the oldest questions, a few at a time, so that a flood of handshakes never holds up data.
   void answer_some(Time now);
@@ -33,14 +38,20 @@ class Bridge {
   static constexpr size_t kMaxWaiting = 4096;
   static constexpr int kPerTurn = 32;
 
+  struct Question {
+    uint32_t worker = 0;
+    std::variant<RegistryLookup, EnrolmentCommit> what;
+  };
+
+  void ask(Question question);
   RegistryAnswer answer(const RegistryLookup& lookup);
-  RegistryAnswer answer(const EnrolmentCommit& commit, Time now);
+  RegistryAnswer answer(const EnrolmentCommit& commit, uint32_t worker, Time now);
   void complain(const Error& error, Time now);
 
-  Endpoint& endpoint_;
+  const Workers workers_;
   Registry& registry_;
   Log& log_;
-  std::deque<std::variant<RegistryLookup, EnrolmentCommit>> questions_;
+  std::deque<Question> questions_;
   uint64_t dropped_ = 0;
   Time now_;
 };

@@ -15,7 +15,8 @@ namespace hawser::server {
 class Control {
  public:
   struct Handlers {
-    std::function<ServerStatusReport()> status;
+    // Calls back with the report, at once or (the workers' numbers come from their threads) a little later.
+    std::function<void(std::function<void(const ServerStatusReport&)>)> status;
     std::function<Status()> reload;
     std::function<void(const std::string& user)> users_changed;
   };
@@ -25,7 +26,8 @@ class Control {
 
  private:
   explicit Control(Handlers handlers) : handlers_(std::move(handlers)) {}
-  std::string answer(const ControlPeer& peer, std::string_view line);
+  void answer(ControlServer::ClientId client, const ControlPeer& peer, std::string_view line);
+  void reply(ControlServer::ClientId client, std::string text);
 
   Handlers handlers_;
   std::unique_ptr<ControlServer> server_;

@@ -1,6 +1,9 @@
-// The server's process: start in the order of what can fail, one turn of the loop, events, reload, stop.
+// The server's process: start in the order of what can fail, events, reload, stop. Everything here runs in the main thread
+// but relay(), which each worker calls in its own.
 #include "server/daemon.h"
 
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 
@@ -11,12 +14,13 @@
 #include "platform/process.h"
 #include "platform/resolve.h"
 #include "platform/rng.h"
+#include "platform/thread.h"
 #include "server/bridge.h"
 #include "server/control.h"
 #include "server/installation.h"
 #include "server/network.h"
-#include "server/pump.h"
 #include "server/status.h"
+#include "server/worker.h"
 
 namespace hawser::server {
 namespace {
@@ -62,6 +66,10 @@ std::vector<IpPrefix> announced_routes(const Network& network) {
 // How long a change of the registry may go unnoticed when nobody tells us by the socket.
 constexpr Duration kRegistryPoll = Duration::seconds(2);
 constexpr Duration kPurgeInterval = Duration::seconds(3600);
+// One worker per processor, up to what one droplet's network can make use of.
+constexpr unsigned kMostWorkers = 8;
+// The workers share what packets may take, but each has enough for a fast user.
+constexpr size_t kLeastPoolBytes = 32u << 20;
 
 class Daemon {
  public:
@@ -73,12 +81,16 @@ class Daemon {
 
  private:
   Result<std::vector<UdpSocket>> open_sockets();
-  void make_endpoint(StaticKeyPair key);
+  Result<std::vector<UdpSocket>> share(std::vector<UdpSocket>& sockets) const;
+  Status make_workers(const StaticKeyPair& key, std::vector<UdpSocket> sockets);
+  std::unique_ptr<Endpoint> make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced);
   void watch_signals();
 
-  void turn();
-  void handle_events();
-  void handle(const SessionUp& up);
+  bool on_main(const Worker& worker) const { return worker.id() == 0; }
+  void in_worker(uint32_t worker, std::function<void(Worker&)> work);
+  void relay(Worker& worker, Event& event);
+  void handle_event(uint32_t worker, const Event& event);
+  void handle(uint32_t worker, const SessionUp& up);
   void handle(const Closed& closed);
   void handle(const PathChanged& changed);
   void review_sessions(const std::string* only_user);
@@ -86,7 +98,7 @@ class Daemon {
   void watch_registry();
 
   Status reload();
-  ServerStatusReport status() const;
+  void status(std::function<void(const ServerStatusReport&)> report);
 
   const CommonOptions& common_;
   Log log_;
@@ -102,15 +114,21 @@ class Daemon {
   std::optional<Registry> registry_;
   std::optional<Network> network_;
   std::vector<IpAddress> tunnel_addresses_;
-  std::unique_ptr<Endpoint> endpoint_;
+  Steering steering_;
+  std::atomic<size_t> all_sessions_{0};
+  bool udp_steered_ = false;
   std::unique_ptr<Bridge> bridge_;
-  std::unique_ptr<Pump> pump_;
+  std::unique_ptr<Exchange> exchange_;             // null with one worker
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Control> control_;
 
-  EventLoop::Timer engine_timer_, registry_timer_;
-  EventLoop::Hook turn_hook_;
+  EventLoop::Timer registry_timer_;
   EventLoop::SignalWatch terminate_, interrupt_, hangup_;
-  std::map<UserId, std::string> live_;  // users with a session
+  struct LiveUser {
+    std::string name;
+    uint32_t worker = 0;  // who has the session
+  };
+  std::map<UserId, LiveUser> live_;  // users with a session
   uint64_t registry_version_ = 0;
   Time purged_;
 };
@@ -143,30 +161,31 @@ Status Daemon::start() {
   loop_ = std::move(*loop);
   auto sockets = open_sockets();
   if (!sockets) return sockets.error();
-  auto network = Network::open(common_, settings_, CommonConfig{}.tunnel_mtu, log_);
+  const uint32_t workers = settings_.workers.value_or(std::min(usable_processors(), kMostWorkers));
+  steering_ = Steering::of_pools(workers, settings_.ipv4, settings_.ipv6);
+  auto network = Network::open(common_, settings_, steering_, CommonConfig{}.tunnel_mtu, log_);
   if (!network) return network.error();
   network_.emplace(std::move(*network));
   tunnel_addresses_ = {network_->address_v4(), network_->address_v6()};
 
-  make_endpoint(std::move(*key));
-  bridge_ = std::make_unique<Bridge>(*endpoint_, *registry_, log_);
-  pump_ = std::make_unique<Pump>(*loop_, *endpoint_, network_->tun(), std::move(*sockets));
-  auto control = Control::open(*loop_, common_.control_socket(),
-                               {[this] { return status(); }, [this] { return reload(); },
-                                [this](const std::string& user) { review_sessions(&user); }});
-  if (!control) {
+  const auto fail = [&](const Error& error) {
     if (auto undone = network_->close(); !undone) log_.error(undone.error().message);
-    return control.error();
-  }
+    return error;
+  };
+  if (auto made = make_workers(*key, std::move(*sockets)); !made) return fail(made.error());
+  auto control = Control::open(*loop_, common_.control_socket(),
+                               {[this](auto report) { status(std::move(report)); }, [this] { return reload(); },
+                                [this](const std::string& user) { review_sessions(&user); }});
+  if (!control) return fail(control.error());
   control_ = std::move(*control);
-
-  engine_timer_ = loop_->make_timer([this] { endpoint_->on_timer(now()); });
-  turn_hook_ = loop_->before_sleep([this] { turn(); });
   watch_signals();
   watch_registry();
+  for (const auto& worker : workers_) {
+    if (!on_main(*worker)) worker->start();
+  }
 
   std::string where;
-  for (const SocketAddress& a : pump_->listening()) where += (where.empty() ? "" : ", ") + a.to_string();
+  for (const SocketAddress& a : workers_.front()->pump().listening()) where += (where.empty() ? "" : ", ") + a.to_string();
   log_.notice("listening on " + where + " as " + public_key_.to_base64());
   sd_notify("READY=1\nSTATUS=listening on " + where);
   return Done{};
@@ -175,7 +194,7 @@ Status Daemon::start() {
 Result<std::vector<UdpSocket>> Daemon::open_sockets() {
   std::vector<UdpSocket> sockets;
   for (const SocketAddress& address : settings_.listen) {
-    auto socket = UdpSocket::open_server(address, false, {settings_.offload.udp_gso, settings_.offload.udp_gro});
+    auto socket = UdpSocket::open_server(address, {settings_.offload.udp_gso, settings_.offload.udp_gro});
     if (!socket) {
       // A wildcard of a family that this kernel does not have is no reason not to serve the other.
       const bool wildcard = address.ip.is_v6() && address.ip == IpAddress::parse("::");
@@ -191,13 +210,75 @@ Result<std::vector<UdpSocket>> Daemon::open_sockets() {
   return sockets;
 }
 
-void Daemon::make_endpoint(StaticKeyPair key) {
+// The same addresses once more, in the same order: a LinkId means the same address with every worker.
+Result<std::vector<UdpSocket>> Daemon::share(std::vector<UdpSocket>& sockets) const {
+  std::vector<UdpSocket> shared;
+  for (UdpSocket& socket : sockets) {
+    auto another = socket.open_sharing({settings_.offload.udp_gso, settings_.offload.udp_gro});
+    if (!another) return another.error();
+    shared.push_back(std::move(*another));
+  }
+  return shared;
+}
+
+Status Daemon::make_workers(const StaticKeyPair& key, std::vector<UdpSocket> sockets) {
+  bridge_ = std::make_unique<Bridge>(
+      Bridge::Workers{[this](uint32_t worker, const RegistryAnswer& answer) {
+                        // Wiped when done with, wherever that is.
+                        const std::shared_ptr<RegistryAnswer> a(new RegistryAnswer(answer), [](RegistryAnswer* gone) {
+                          wipe(gone->psk);
+                          wipe(gone->verifier);
+                          delete gone;
+                        });
+                        in_worker(worker, [a](Worker& w) { w.endpoint().on_registry_answer(*a, now()); });
+                      },
+                      [this](uint32_t worker, UserId user, wire::CloseReason reason) {
+                        in_worker(worker, [user, reason](Worker& w) { w.endpoint().close(user, reason, now()); });
+                      }},
+      *registry_, log_);
+  if (steering_.workers > 1) exchange_ = std::make_unique<Exchange>(steering_);
+  std::vector<std::vector<UdpSocket>> of_worker(steering_.workers);
+  for (uint32_t id = 1; id < steering_.workers; ++id) {
+    auto shared = share(sockets);
+    if (!shared) return shared.error();
+    of_worker[id] = std::move(*shared);
+  }
+  if (steering_.workers > 1 && settings_.offload.udp_steering) {
+    udp_steered_ = std::all_of(sockets.begin(), sockets.end(), [this](UdpSocket& s) { return s.steer(steering_); });
+  }
+  of_worker[0] = std::move(sockets);
+  const auto announced = announced_endpoints(settings_, log_);
+  for (uint32_t id = 0; id < steering_.workers; ++id) {
+    Worker::Parts parts;
+    parts.id = id;
+    parts.loop = id == 0 ? loop_.get() : nullptr;
+    parts.endpoint = make_endpoint(id, key, announced);
+    parts.tun = &network_->tun(id);
+    parts.sockets = std::move(of_worker[id]);
+    parts.exchange = exchange_.get();
+    parts.wake = [this](uint32_t other) { workers_[other]->ring_bell(); };
+    parts.tell = [this](Worker& worker, Event& event) { relay(worker, event); };
+    if (id == 0) {
+      parts.chores = [this](Time at) {
+        bridge_->answer_some(at);
+        return bridge_->waiting();
+      };
+    }
+    auto worker = Worker::create(std::move(parts));
+    if (!worker) return worker.error();
+    workers_.push_back(std::move(*worker));
+  }
+  return Done{};
+}
+
+std::unique_ptr<Endpoint> Daemon::make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced) {
   CommonConfig common;
   common.ciphers = supported_ciphers();
   common.cipher_factory = make_cipher;
-  ServerConfig config{std::move(common), std::move(key), network_->address_v4(), network_->address_v6(),
-                      announced_endpoints(settings_, log_), announced_routes(*network_), settings_.dns, settings_.max_sessions};
-  endpoint_ = Endpoint::make_server(std::move(config), rng_);
+  if (steering_.workers > 1) common.packet_pool_bytes = std::max(common.packet_pool_bytes / steering_.workers, kLeastPoolBytes);
+  ServerConfig config{std::move(common), key.clone(), network_->address_v4(), network_->address_v6(),
+                      announced, announced_routes(*network_), settings_.dns, settings_.max_sessions, steering_, worker, &all_sessions_};
+  return Endpoint::make_server(std::move(config), rng_);
 }
 
 void Daemon::watch_signals() {
@@ -208,31 +289,35 @@ void Daemon::watch_signals() {
   });
 }
 
-// ---- one turn of the loop -------------------------------------------------------------------------------------------
+// ---- what the engines tell ------------------------------------------------------------------------------------------
 
-// Before the loop sleeps: what the engine wants told, answered, sent, and when it wants to be woken.
-void Daemon::turn() {
-  const Time at = now();
-  handle_events();
-  bridge_->answer_some(at);
-  pump_->flush(at);
-  handle_events();
-  engine_timer_.set_deadline(bridge_->waiting() ? at : endpoint_->next_timeout());
+// From the main thread. The first worker is in it: there it is done at once.
+void Daemon::in_worker(uint32_t worker, std::function<void(Worker&)> work) {
+  Worker& w = *workers_[worker];
+  if (on_main(w)) work(w);
+  else w.post(std::move(work));
 }
 
-void Daemon::handle_events() {
-  Event event;
-  while (endpoint_->poll_event(event)) {
-    if (const auto* lookup = std::get_if<RegistryLookup>(&event)) bridge_->ask(*lookup);
-    else if (const auto* commit = std::get_if<EnrolmentCommit>(&event)) bridge_->ask(*commit);
-    else if (const auto* up = std::get_if<SessionUp>(&event)) handle(*up);
-    else if (const auto* closed = std::get_if<Closed>(&event)) handle(*closed);
-    else if (const auto* changed = std::get_if<PathChanged>(&event)) handle(*changed);
+// In the worker's thread: to another worker what is his, to the main thread the rest.
+void Daemon::relay(Worker& worker, Event& event) {
+  if (const auto* handover = std::get_if<Handover>(&event)) {
+    workers_[handover->worker]->post([what = handover->what](Worker& owner) { owner.endpoint().on_handover(*what, now()); });
+    return;
   }
+  if (on_main(worker)) return handle_event(worker.id(), event);
+  workers_.front()->post([this, id = worker.id(), e = std::move(event)](Worker&) { handle_event(id, e); });
 }
 
-void Daemon::handle(const SessionUp& up) {
-  const bool news = live_.insert_or_assign(up.user, up.name).second;
+void Daemon::handle_event(uint32_t worker, const Event& event) {
+  if (const auto* lookup = std::get_if<RegistryLookup>(&event)) bridge_->ask(worker, *lookup);
+  else if (const auto* commit = std::get_if<EnrolmentCommit>(&event)) bridge_->ask(worker, *commit);
+  else if (const auto* up = std::get_if<SessionUp>(&event)) handle(worker, *up);
+  else if (const auto* closed = std::get_if<Closed>(&event)) handle(*closed);
+  else if (const auto* changed = std::get_if<PathChanged>(&event)) handle(*changed);
+}
+
+void Daemon::handle(uint32_t worker, const SessionUp& up) {
+  const bool news = live_.insert_or_assign(up.user, LiveUser{up.name, worker}).second;
   if (news) log_.info(up.name + ": connected from " + up.via.remote.to_string());
   // The registry may have changed between its answer and now.
   if (const auto reason = bridge_->must_go(up.user)) cut(up.user, *reason);
@@ -241,14 +326,14 @@ void Daemon::handle(const SessionUp& up) {
 void Daemon::handle(const Closed& closed) {
   const auto live = live_.find(closed.user);
   if (live == live_.end()) return;
-  log_.info(live->second + ": disconnected (" + close_reason_name(closed.reason) + ")");
+  log_.info(live->second.name + ": disconnected (" + close_reason_name(closed.reason) + ")");
   live_.erase(live);
 }
 
 void Daemon::handle(const PathChanged& changed) {
   const auto live = live_.find(changed.user);
   if (live == live_.end() || !log_.enabled(LogLevel::info)) return;
-  std::string line = live->second + ": path " + std::to_string(changed.path.value) + " " + name(changed.from) + " -> " + name(changed.to);
+  std::string line = live->second.name + ": path " + std::to_string(changed.path.value) + " " + name(changed.from) + " -> " + name(changed.to);
   if (changed.reason != PathReason::none) line += std::string(" (") + name(changed.reason) + ")";
   log_.info(line);
 }
@@ -257,19 +342,20 @@ void Daemon::handle(const PathChanged& changed) {
 
 // Looks again at all users with a session, or at those of one name (a name may be given anew after a removal, hence by id).
 void Daemon::review_sessions(const std::string* only_user) {
-  const std::map<UserId, std::string> live = live_;
-  for (const auto& [user, name_of_user] : live) {
-    if (only_user != nullptr && name_of_user != *only_user) continue;
+  const std::map<UserId, LiveUser> live = live_;
+  for (const auto& [user, who] : live) {
+    if (only_user != nullptr && who.name != *only_user) continue;
     if (const auto reason = bridge_->must_go(user)) cut(user, *reason);
   }
 }
 
 void Daemon::cut(UserId user, wire::CloseReason reason) {
-  endpoint_->close(user, reason, now());
-  if (const auto live = live_.find(user); live != live_.end()) {
-    log_.notice(live->second + ": cut off (" + close_reason_name(reason) + ")");
-    live_.erase(live);
-  }
+  const auto live = live_.find(user);
+  if (live == live_.end()) return;
+  const LiveUser who = live->second;
+  live_.erase(live);
+  log_.notice(who.name + ": cut off (" + close_reason_name(reason) + ")");
+  in_worker(who.worker, [user, reason](Worker& w) { w.endpoint().close(user, reason, now()); });
 }
 
 // Commands tell us by the socket; this is for those that could not (another --run-dir, a restored backup).
@@ -304,7 +390,12 @@ Status Daemon::reload() {
   if (fresh->endpoints != settings_.endpoints || fresh->dns != settings_.dns) {
     settings_.endpoints = fresh->endpoints;
     settings_.dns = fresh->dns;
-    endpoint_->set_announcements(announced_endpoints(settings_, log_), announced_routes(*network_), settings_.dns, now());
+    const auto endpoints = announced_endpoints(settings_, log_);
+    for (const auto& worker : workers_) {
+      in_worker(worker->id(), [endpoints, routes = announced_routes(*network_), dns = settings_.dns](Worker& w) {
+        w.endpoint().set_announcements(endpoints, routes, dns, now());
+      });
+    }
     log_.notice("reload: endpoints and DNS are announced anew");
   }
   if (*fresh == settings_) return Done{};
@@ -312,9 +403,35 @@ Status Daemon::reload() {
                                             "runs; for the rest: systemctl restart hawser-server"};
 }
 
-ServerStatusReport Daemon::status() const {
-  const StatusSources sources{settings_, public_key_, network_->name(), tunnel_addresses_, *endpoint_, *pump_, started_, started_wall_};
-  return make_status(sources, now());
+// Each worker takes its numbers in its own thread; the last one to come brings the report.
+void Daemon::status(std::function<void(const ServerStatusReport&)> report) {
+  struct Gathering {
+    std::vector<WorkerSnapshot> workers;
+    size_t missing = 0;
+    std::function<void(const ServerStatusReport&)> report;
+  };
+  auto all = std::make_shared<Gathering>();
+  all->workers.resize(workers_.size());
+  all->missing = workers_.size();
+  all->report = std::move(report);
+  const auto take = [this, all](uint32_t id, WorkerSnapshot snapshot) {
+    all->workers[id] = std::move(snapshot);
+    if (--all->missing != 0) return;
+    std::optional<std::string> udp, tun;
+    if (exchange_) {
+      udp = udp_steered_ ? "program" : "rings";
+      tun = network_->tun().steered() ? "program" : network_->tun().multi_queue() ? "flows" : "rings";
+    }
+    all->report(make_status({settings_, public_key_, network_->name(), tunnel_addresses_, workers_.front()->pump().listening(), all->workers,
+                             udp, tun, started_, started_wall_}));
+  };
+  for (const auto& worker : workers_) {
+    in_worker(worker->id(), [this, take](Worker& w) {
+      auto snapshot = std::make_shared<WorkerSnapshot>(w.snapshot(now()));
+      if (on_main(w)) return take(w.id(), std::move(*snapshot));
+      workers_.front()->post([take, id = w.id(), snapshot](Worker&) { take(id, std::move(*snapshot)); });
+    });
+  }
 }
 
 // ---- stop -----------------------------------------------------------------------------------------------------------
@@ -322,9 +439,7 @@ ServerStatusReport Daemon::status() const {
 void Daemon::stop() {
   sd_notify("STOPPING=1");
   control_.reset();
-  const Time at = now();
-  endpoint_->close_all(wire::CloseReason::shutdown, at);
-  pump_->flush(at);  // the clients hear it now instead of finding out
+  for (const auto& worker : workers_) worker->stop(wire::CloseReason::shutdown);
   if (auto done = network_->close(); !done) log_.error("stop: " + done.error().message);
   log_.notice("stopped");
 }

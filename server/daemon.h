@@ -1,4 +1,4 @@
-// `vpn-server run`: one process, one loop. Puts the parts together, keeps them going, takes them apart.
+// `vpn-server run`: one process, one thread and loop per worker. Puts the parts together, keeps them going, takes them apart.
 #pragma once
 
 #include "common/result.h"

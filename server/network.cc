@@ -8,14 +8,16 @@
 
 namespace hawser::server {
 
-Result<Network> Network::open(const CommonOptions& common, const ServerSettings& settings, uint32_t mtu, Log& log) {
+Result<Network> Network::open(const CommonOptions& common, const ServerSettings& settings, const Steering& steering, uint32_t mtu,
+                              Log& log) {
   if (!has_net_admin()) {
     return Error{ExitCode::permission, "running the server changes the network and needs root; try: sudo vpn-server run"};
   }
   // Opening replays what a killed server left behind, so that its table never outlives two servers.
   auto undo = UndoLog::open(common.state_dir + "/server/undo.json");
   if (!undo) return undo.error();
-  auto tun = TunDevice::open(settings.interface, {settings.offload.tun_tso, settings.offload.tun_uso});
+  auto tun = TunDevice::open(settings.interface, {settings.offload.tun_tso, settings.offload.tun_uso},
+                             steering.workers > 1 && settings.offload.tun_queues);
   if (!tun) return tun.error();
 
   Network network(std::move(*tun), std::move(*undo));
@@ -23,6 +25,7 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
     if (auto undone = network.close(); !undone) log.error(undone.error().message);
     return error;
   };
+  if (auto s = network.open_queues(settings, steering); !s) return fail(s.error());
   if (auto s = network.tun_.set_mtu(mtu); !s) return fail(s.error());
   if (auto s = network.add_addresses(settings, log); !s) return fail(s.error());
   if (auto s = network.tun_.set_up(true); !s) return fail(s.error());
@@ -38,6 +41,17 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
                 settings.interface + " there, for example: ufw route allow in on " + settings.interface);
   }
   return network;
+}
+
+// With one queue the first worker reads for all. Without the program the kernel follows the flows, which is nearly as good.
+Status Network::open_queues(const ServerSettings& settings, const Steering& steering) {
+  for (uint32_t worker = 1; worker < steering.workers; ++worker) {
+    auto queue = tun_.open_queue();
+    if (!queue) return queue.error();
+    queues_.push_back(std::move(*queue));
+  }
+  if (settings.offload.tun_steering) tun_.steer(steering);
+  return Done{};
 }
 
 // Best effort: a service that may not write kernel settings has it from `vpn-server init`.

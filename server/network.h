@@ -16,14 +16,15 @@ namespace hawser::server {
 
 class Network {
  public:
-  // Opens the TUN, sets its MTU (constant for the life of the server) and addresses, turns forwarding on in this network
+  // Opens the TUN, with a queue for each worker where the kernel has several, sets its MTU (constant for the life of the server) and addresses, turns forwarding on in this network
   // namespace and says so, makes the firewall table. On an error everything is undone again.
   // Errors: permission (not root), system_integration (no TUN, nft), conflict (the interface's name is taken).
-  static Result<Network> open(const CommonOptions& common, const ServerSettings& settings, uint32_t mtu, Log& log);
+  static Result<Network> open(const CommonOptions& common, const ServerSettings& settings, const Steering& steering, uint32_t mtu, Log& log);
   Network(Network&&) = default;
   Network& operator=(Network&&) = default;
 
-  TunDevice& tun() { return tun_; }
+  TunDevice& tun(uint32_t worker) { return worker == 0 ? tun_ : queues_[worker - 1]; }
+  const TunDevice& tun() const { return tun_; }
   const std::string& name() const { return tun_.name(); }
   // The server's inner addresses that the TUN carries; a family that the kernel refuses is unset (and was warned about).
   const IpAddress& address_v4() const { return v4_; }
@@ -40,7 +41,10 @@ class Network {
   Status add_addresses(const ServerSettings& settings, Log& log);
   NftTable firewall_table(const ServerSettings& settings) const;
 
+  Status open_queues(const ServerSettings& settings, const Steering& steering);
+
   TunDevice tun_;
+  std::vector<TunDevice> queues_;  // of the workers after the first
   std::unique_ptr<UndoLog> undo_;
   IpAddress v4_, v6_;
 };

@@ -7,8 +7,8 @@
 
 namespace hawser::server {
 
-Pump::Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpSocket> sockets)
-    : endpoint_(endpoint), tun_(tun), discard_(kDiscardRoom) {
+Pump::Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpSocket> sockets, Door* door)
+    : endpoint_(endpoint), tun_(tun), door_(door), discard_(kDiscardRoom) {
   for (UdpSocket& udp : sockets) {
     const LinkId link{static_cast<uint32_t>(sockets_.size())};
     sockets_.push_back(std::make_unique<Socket>(Socket{std::move(udp), link, {}, {}}));
@@ -16,7 +16,7 @@ Pump::Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpS
     socket->watch = loop.watch_fd(socket->udp.fd(), Interest::read,
                                   [this, socket](EventLoop::Ready ready) { on_socket(*socket, ready); });
   }
-  tun_watch_ = loop.watch_fd(tun_.fd(), Interest::read, [this](EventLoop::Ready) { on_tun(); });
+  if (tun_.readable()) tun_watch_ = loop.watch_fd(tun_.fd(), Interest::read, [this](EventLoop::Ready) { on_tun(); });
 }
 
 Pump::~Pump() = default;
@@ -39,16 +39,40 @@ void Pump::receive(Socket& socket) {
       }
       // `local` carries the address and, as its scope, the interface it came by: the engine answers from there.
       for_each_datagram(slot, [&](MutableByteSpan bytes) {
-        datagrams_.push_back({bytes, {socket.link, slot.local, slot.remote}, slot.ecn, slot.at});
+        take_in({bytes, {socket.link, slot.local, slot.remote}, slot.ecn, slot.at});
+        ++taken;
       });
     }
+    if (door_) door_->wake_others();
     if (!datagrams_.empty()) {
       const Time at = now();
       endpoint_.on_datagrams(datagrams_, at);
       flush(at);  // before the buffers are filled again: delivered packets may still lie in them
     }
-    taken += datagrams_.size();
   } while (receive_buffers_.was_full() && taken < kDatagramsPerTurn);
+}
+
+void Pump::take_in(ReceivedDatagram datagram) {
+  if (door_ && door_->hand_on(datagram)) return;
+  datagrams_.push_back(datagram);
+}
+
+void Pump::on_door() {
+  for (int round = 0; round < kBatchesPerTurn; ++round) {
+    datagrams_.clear();
+    handed_packets_.clear();
+    if (door_->take(datagrams_, handed_packets_, kBatch) == 0) return;
+    const Time at = now();
+    if (!datagrams_.empty()) endpoint_.on_datagrams(datagrams_, at);
+    for (const ByteSpan bytes : handed_packets_) {
+      Packet packet = endpoint_.pool().copy_of(bytes);
+      if (packet) endpoint_.on_packets(std::span(&packet, 1), at);
+      else ++counters_.no_buffer;
+    }
+    flush(at);  // before the rings' room is given back: delivered packets may still lie in it
+    door_->release();
+  }
+  door_->wake_self();
 }
 
 void Pump::deliver() {
@@ -74,13 +98,25 @@ void Pump::on_tun() {
     const size_t filled = tun_.read_batch(std::span(tun_buffers_).first(room), tun_sizes_);
     if (filled == 0) return;
     for (size_t i = 0; i < filled; ++i) tun_packets_[i].resize(tun_sizes_[i]);
+    const size_t own = door_ ? keep_own_packets(filled) : filled;
     const Time at = now();
-    endpoint_.on_packets(std::span(tun_packets_).first(filled), at);
+    endpoint_.on_packets(std::span(tun_packets_).first(own), at);
     // What the engine did not take is let go; its view was narrowed and must not be filled again.
     for (size_t i = 0; i < filled; ++i) tun_packets_[i] = Packet{};
     flush(at);
     if (filled < room) return;
   }
+}
+
+// Hands on what is for other workers' users; how many are left, at the front.
+size_t Pump::keep_own_packets(size_t filled) {
+  size_t own = 0;
+  for (size_t i = 0; i < filled; ++i) {
+    if (door_->hand_on(tun_packets_[i].bytes())) continue;
+    std::swap(tun_packets_[own++], tun_packets_[i]);
+  }
+  door_->wake_others();
+  return own;
 }
 
 // With every buffer in use packets are read and dropped: unread they would keep the loop turning without end.

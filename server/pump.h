@@ -11,6 +11,7 @@
 #include "platform/loop.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "server/exchange.h"
 
 namespace hawser::server {
 
@@ -22,10 +23,13 @@ class Pump {
     uint64_t no_buffer = 0;  // packets from the TUN dropped because the engine's pool was at its bound
   };
 
-  // The LinkId of a socket is its index in `sockets`. All references must outlive the pump.
-  Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpSocket> sockets);
+  // The LinkId of a socket is its index in `sockets`, the same with every worker. `door` leads to the other workers; null
+  // when there are none. All references must outlive the pump.
+  Pump(EventLoop& loop, Endpoint& endpoint, TunDevice& tun, std::vector<UdpSocket> sockets, Door* door = nullptr);
   ~Pump();
 
+  // Takes what other workers have handed to this one.
+  void on_door();
   // Takes what the engine has now to TUN and sockets. Call after every call into the engine.
   void flush(Time now);
 
@@ -58,8 +62,10 @@ class Pump {
 
   void on_socket(Socket& socket, EventLoop::Ready ready);
   void receive(Socket& socket);
+  void take_in(ReceivedDatagram datagram);
   void deliver();
   void on_tun();
+  size_t keep_own_packets(size_t filled);
   size_t discard_from_tun();
   void transmit(Time now);
   void send(Socket& socket, std::span<const TransmitBatch> batches, Time now);
@@ -69,6 +75,7 @@ class Pump {
 
   Endpoint& endpoint_;
   TunDevice& tun_;
+  Door* const door_;
   std::vector<std::unique_ptr<Socket>> sockets_;
   EventLoop::FdWatch tun_watch_;
   Counters counters_;
@@ -76,6 +83,7 @@ class Pump {
   // Reused for every batch, so that nothing is allocated per packet.
   ReceiveBuffers receive_buffers_;
   std::vector<ReceivedDatagram> datagrams_;
+  std::vector<ByteSpan> handed_packets_;
   DeliverBatch delivered_;
   std::array<Packet, kBatch> tun_packets_;
   std::array<MutableByteSpan, kBatch> tun_buffers_;

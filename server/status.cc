@@ -70,9 +70,55 @@ void add(DropCounts& sum, const DropCounters& drops) {
   }
 }
 
+void add(OffloadState& sum, const OffloadState& s) {
+  sum.udp_gso = sum.udp_gso || s.udp_gso;
+  sum.udp_gro = sum.udp_gro || s.udp_gro;
+  sum.tun_tso = sum.tun_tso || s.tun_tso;
+  sum.tun_uso = sum.tun_uso || s.tun_uso;
+  sum.udp_sent += s.udp_sent;
+  sum.udp_received += s.udp_received;
+  sum.tun_read += s.tun_read;
+  sum.tun_written += s.tun_written;
+  sum.fallbacks += s.fallbacks;
+}
+
+void add(ServerStatusReport& r, const WorkerSnapshot& w) {
+  r.workers.push_back({w.info.sessions, w.handed_on.datagrams, w.handed_on.packets});
+  r.sessions += w.info.sessions;
+  r.handshakes["started"] += w.info.handshakes_started;
+  r.handshakes["accepted"] += w.info.handshakes_completed;
+  r.handshakes["refused"] += w.info.handshakes_refused;
+  r.handshakes["cookie"] += w.info.cookies_sent;
+  add(r.offload, w.offload);
+  add(r.drops, w.info.drops);
+  r.drops[name(DropReason::malformed)] += w.counters.truncated;
+  r.drops[name(DropReason::transmit)] += w.counters.refused;
+  r.drops[name(DropReason::no_buffer)] += w.counters.no_buffer;
+  r.drops["receive_buffer"] += w.kernel_drops;
+  r.drops["worker_ring"] += w.handed_on.dropped;
+}
+
+UserReport report(const SessionInfo& session) {
+  UserReport u;
+  u.name = session.name;
+  u.id = session.user.value;
+  for (const IpAddress& a : {session.inner_v4, session.inner_v6}) {
+    if (a.is_set()) u.addresses.push_back(a.to_string());
+  }
+  u.cipher = cipher_name(session.cipher);
+  u.scheduler = to_text(session.scheduler);
+  u.congestion = to_text(session.congestion);
+  u.rx_bps = session.receive_rate.bps;
+  u.tx_bps = session.send_rate.bps;
+  u.rx_bytes = session.received_bytes;
+  u.tx_bytes = session.sent_bytes;
+  for (const PathInfo& p : session.paths) u.paths.push_back(report(p));
+  return u;
+}
+
 }  // namespace
 
-ServerStatusReport make_status(const StatusSources& s, Time now) {
+ServerStatusReport make_status(const StatusSources& s) {
   const auto calendar = [&](Time t) { return UnixTime{s.started_wall.seconds + (t - s.started).ns / 1'000'000'000}; };
   ServerStatusReport r;
   r.since = calendar(s.started);
@@ -82,43 +128,23 @@ ServerStatusReport make_status(const StatusSources& s, Time now) {
     const auto& block = a.is_v4() ? s.settings.ipv4 : s.settings.ipv6;
     if (a.is_set() && block) r.addresses.push_back(IpPrefix{a, block->length}.to_string());
   }
-  for (const SocketAddress& a : s.pump.listening()) r.listen.push_back(a.to_string());
+  for (const SocketAddress& a : s.listening) r.listen.push_back(a.to_string());
   for (const HostPort& e : s.settings.endpoints) r.endpoints.push_back(e.to_string());
-
-  const EndpointInfo info = s.endpoint.info();
-  r.sessions = info.sessions;
   r.max_sessions = s.settings.max_sessions;
-  r.handshakes = {{"started", info.handshakes_started},
-                  {"accepted", info.handshakes_completed},
-                  {"refused", info.handshakes_refused},
-                  {"cookie", info.cookies_sent}};
-  r.offload = s.pump.offload();
-  add(r.drops, info.drops);
-  r.drops[name(DropReason::malformed)] += s.pump.counters().truncated;
-  r.drops[name(DropReason::transmit)] += s.pump.counters().refused;
-  r.drops[name(DropReason::no_buffer)] += s.pump.counters().no_buffer;
-  r.drops["receive_buffer"] = s.pump.kernel_drops();
-
-  for (const SessionInfo& session : s.endpoint.sessions(now)) {
-    add(r.drops, session.drops);
-    if (!session.connected) continue;
-    UserReport& u = r.users.emplace_back();
-    u.name = session.name;
-    u.id = session.user.value;
-    for (const IpAddress& a : {session.inner_v4, session.inner_v6}) {
-      if (a.is_set()) u.addresses.push_back(a.to_string());
+  r.udp_steering = s.udp_steering;
+  r.tun_steering = s.tun_steering;
+  for (const WorkerSnapshot& worker : s.workers) {
+    add(r, worker);
+    for (const SessionInfo& session : worker.sessions) {
+      add(r.drops, session.drops);
+      if (!session.connected) continue;
+      UserReport u = report(session);
+      u.worker = static_cast<uint32_t>(r.workers.size() - 1);
+      if (session.since.is_set()) u.since = calendar(session.since);
+      r.rx_bps += u.rx_bps;
+      r.tx_bps += u.tx_bps;
+      r.users.push_back(std::move(u));
     }
-    if (session.since.is_set()) u.since = calendar(session.since);
-    u.cipher = cipher_name(session.cipher);
-    u.scheduler = to_text(session.scheduler);
-    u.congestion = to_text(session.congestion);
-    u.rx_bps = session.receive_rate.bps;
-    u.tx_bps = session.send_rate.bps;
-    u.rx_bytes = session.received_bytes;
-    u.tx_bytes = session.sent_bytes;
-    for (const PathInfo& p : session.paths) u.paths.push_back(report(p));
-    r.rx_bps += u.rx_bps;
-    r.tx_bps += u.tx_bps;
   }
   return r;
 }

@@ -2,6 +2,8 @@
 #include "common/config/offload.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 namespace hawser {
 namespace {
@@ -15,41 +17,57 @@ struct Name {
   bool OffloadChoice::*member;
 };
 constexpr Name kNames[] = {
-    {"udp-gso", &OffloadChoice::udp_gso},
-    {"udp-gro", &OffloadChoice::udp_gro},
-    {"tun-tso", &OffloadChoice::tun_tso},
-    {"tun-uso", &OffloadChoice::tun_uso},
+    {"udp-gso", &OffloadChoice::udp_gso},           {"udp-gro", &OffloadChoice::udp_gro},
+    {"tun-tso", &OffloadChoice::tun_tso},           {"tun-uso", &OffloadChoice::tun_uso},
+    {"udp-steering", &OffloadChoice::udp_steering}, {"tun-queues", &OffloadChoice::tun_queues},
+    {"tun-steering", &OffloadChoice::tun_steering},
 };
-constexpr OffloadChoice kNone{false, false, false, false};
+
+// Those that the side has; the server's own come last.
+std::span<const Name> names(OffloadSide side) {
+  return std::span(kNames).first(side == OffloadSide::server ? std::size(kNames) : 4);
+}
+
+OffloadChoice none(OffloadSide side) {
+  OffloadChoice choice;
+  for (const Name& n : names(side)) choice.*n.member = false;
+  return choice;
+}
 
 }  // namespace
 
-void read_offload(Reader& r, const Value& advanced, OffloadChoice& out) {
+void read_offload(Reader& r, const Value& advanced, OffloadSide side, OffloadChoice& out) {
   const Value* value = advanced.find("offload");
   if (value == nullptr) return;
   if (value->kind != Value::Kind::array) {
-    constexpr toml_tree::Choice<OffloadChoice> kWords[] = {{"auto", {}}, {"off", kNone}};
-    r.choose<OffloadChoice>(advanced, "offload", kWords, out);
+    const toml_tree::Choice<OffloadChoice> words[] = {{"auto", {}}, {"off", none(side)}};
+    r.choose<OffloadChoice>(advanced, "offload", words, out);
     return;
   }
-  out = kNone;
+  out = none(side);
+  const auto known_names = names(side);
   r.each(advanced, "offload", R"("auto", "off" or a list like ["udp-gso", "tun-tso"])", [&](const std::string& text) {
-    const auto* known =
-        std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.word == text; });
-    if (known == std::end(kNames)) return quote(text) + " is not one of udp-gso, udp-gro, tun-tso, tun-uso";
+    const auto known = std::find_if(known_names.begin(), known_names.end(), [&](const Name& n) { return n.word == text; });
+    if (known == known_names.end()) {
+      std::string all;
+      for (const Name& n : known_names) all += (all.empty() ? "" : ", ") + std::string(n.word);
+      return quote(text) + " is not one of " + all;
+    }
     if (out.*known->member) return quote(text) + " is there twice";
     out.*known->member = true;
     return std::string();
   });
   if (out.tun_uso && !out.tun_tso)
     r.wrong(*value, "offload", "missing \"tun-tso\", without which the kernel has no \"tun-uso\"");
+  if (side == OffloadSide::server && out.tun_steering && !out.tun_queues)
+    r.wrong(*value, "offload", "missing \"tun-queues\", without which there is nothing for \"tun-steering\" to choose from");
 }
 
-std::string render_offload(const OffloadChoice& choice) {
+std::string render_offload(const OffloadChoice& choice, OffloadSide side) {
   if (choice == OffloadChoice{}) return quote("auto");
-  if (choice == kNone) return quote("off");
+  if (choice == none(side)) return quote("off");
   std::string out;
-  for (const Name& n : kNames) {
+  for (const Name& n : names(side)) {
     if (choice.*n.member) out += (out.empty() ? "" : ", ") + quote(n.word);
   }
   return "[" + out + "]";

@@ -7,8 +7,10 @@
 
 namespace hawser {
 
-void read_offload(toml_tree::Reader& reader, const toml_tree::Value& advanced, OffloadChoice& out);
+// A server's has some that a client has not.
+enum class OffloadSide { client, server };
+void read_offload(toml_tree::Reader& reader, const toml_tree::Value& advanced, OffloadSide side, OffloadChoice& out);
 // The value as TOML.
-std::string render_offload(const OffloadChoice& choice);
+std::string render_offload(const OffloadChoice& choice, OffloadSide side);
 
 }  // namespace hawser

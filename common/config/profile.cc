@@ -234,7 +234,7 @@ Result<Profile> parse_profile(std::string_view text, std::string_view file_name)
   for (const Value* path : r.tables(*root, "path")) read_path(r, *path, p);
   if (const Value* advanced = r.table(*root, "advanced")) {
     r.check_keys(*advanced, "advanced");
-    read_offload(r, *advanced, p.offload);
+    read_offload(r, *advanced, OffloadSide::client, p.offload);
   }
   if (const Value* log = r.table(*root, "log")) {
     r.check_keys(*log, "log");

@@ -97,7 +97,7 @@ std::string render(const Profile& p) {
     if (rule.gateway) out += "gateway = " + quote(rule.gateway->to_string()) + "\n";
   }
   // Like `ignore`: a default is not written.
-  if (p.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(p.offload) + "\n";
+  if (p.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(p.offload, OffloadSide::client) + "\n";
   return out + "\n[log]\nlevel = " + quote(p.log_level) + "\n";
 }
 

@@ -38,6 +38,7 @@ constexpr Key kKeys[] = {
 constexpr size_t kMaxListen = 16;
 constexpr size_t kMaxEndpoints = 8;  // what an invite and an announcement hold
 constexpr size_t kMaxDns = 4;        // what an announcement holds
+constexpr int64_t kMaxWorkers = 64;
 constexpr int64_t kMaxSessions = 1'000'000;
 
 void read_top(Reader& r, const Value& root, ServerSettings& s) {
@@ -74,12 +75,10 @@ void read_top(Reader& r, const Value& root, ServerSettings& s) {
     r.wrong(*v, "private_key_file", "empty");
   }
   if (const Value* v = root.find("workers"); v != nullptr) {
-    const bool is_auto = v->kind == Value::Kind::string && v->text == "auto";
-    const bool one = v->kind == Value::Kind::integer && v->integer == 1;
-    if (v->kind == Value::Kind::integer && v->integer > 1 && v->integer <= 1024) {
-      r.wrong(*v, "workers", "not in this version; choose from \"auto\", 1");
-    } else if (!is_auto && !one) {
-      r.wrong(*v, "workers", "not one of \"auto\", 1");
+    if (v->kind == Value::Kind::integer && v->integer >= 1 && v->integer <= kMaxWorkers) {
+      s.workers = static_cast<uint32_t>(v->integer);
+    } else if (!(v->kind == Value::Kind::string && v->text == "auto")) {
+      r.wrong(*v, "workers", "not \"auto\" or a number from 1 to " + std::to_string(kMaxWorkers));
     }
   }
 }
@@ -177,7 +176,7 @@ Result<ServerSettings> parse_server_settings(std::string_view text, std::string_
   read_network(r, *root, s);
   if (const Value* advanced = r.table(*root, "advanced")) {
     r.check_keys(*advanced, "advanced");
-    read_offload(r, *advanced, s.offload);
+    read_offload(r, *advanced, OffloadSide::server, s.offload);
   }
   if (r.failed()) return r.error();
   return s;
@@ -193,7 +192,8 @@ std::string render(const ServerSettings& s) {
   out += "listen = " + list(s.listen) + "\n";
   out +=
       "endpoints = " + list(s.endpoints) + "  # where clients reach this server: put into invites, told to sessions\n";
-  out += "private_key_file = " + quote(s.private_key_file) + "\nworkers = \"auto\"\n";
+  out += "private_key_file = " + quote(s.private_key_file) + "\n";
+  out += "workers = " + (s.workers ? std::to_string(*s.workers) : quote("auto")) + "\n";
   out += "\n[network]\ninterface = " + quote(s.interface) + "\n";
   if (s.ipv4) out += "ipv4 = " + quote(s.ipv4->to_string()) + "  # the first address is the server's\n";
   if (s.ipv6) out += "ipv6 = " + quote(s.ipv6->to_string()) + "\n";
@@ -202,7 +202,7 @@ std::string render(const ServerSettings& s) {
   if (!s.dns.empty()) out += "dns = " + list(s.dns) + "\n";
   out += "\n[users]\nregistry = " + quote("sqlite:" + s.registry_file) + "  # relative to the state folder\n";
   out += "max_sessions = " + std::to_string(s.max_sessions) + "\n";
-  if (s.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(s.offload) + "\n";
+  if (s.offload != OffloadChoice{}) out += "\n[advanced]\noffload = " + render_offload(s.offload, OffloadSide::server) + "\n";
   return out;
 }
 

@@ -18,6 +18,7 @@ struct ServerSettings {
   std::vector<SocketAddress> listen = default_listen();  // at least one
   std::vector<HostPort> endpoints;                       // what invites contain and sessions announce; may be empty
   std::string private_key_file = "keys/server.key";      // as written; resolve_against(file, ...)
+  std::optional<uint32_t> workers;                       // threads that serve users; unset: "auto", one per processor
   std::string interface = "hawser-srv";
   std::optional<IpPrefix> ipv4;  // at least one of ipv4 and ipv6 is set
   std::optional<IpPrefix> ipv6;

@@ -214,6 +214,13 @@ std::string server_status_table(const ServerStatusReport& r, UnixTime now, Human
   std::string out = paint("server", kBold, style) + "  " + paint("running", kGreen, style) + age(r.since, now) +
                     std::string(kDot) + std::to_string(r.sessions) + (r.sessions == 1 ? " session" : " sessions") +
                     std::string(kDot) + "from users " + rate(r.rx_bps) + "  to users " + rate(r.tx_bps) + "\n";
+  if (r.workers.size() > 1) {
+    uint64_t datagrams = 0, packets = 0;
+    for (const WorkerReport& w : r.workers) datagrams += w.handed_datagrams, packets += w.handed_packets;
+    const auto dropped = r.drops.find("worker_ring");
+    out += std::to_string(r.workers.size()) + " workers; handed on between them: " + std::to_string(datagrams) + " datagrams, " +
+           std::to_string(packets) + " packets, dropped: " + std::to_string(dropped == r.drops.end() ? 0 : dropped->second) + "\n";
+  }
   std::vector<std::vector<Cell>> rows;
   for (const UserReport& u : r.users) {
     const std::string address = u.addresses.empty() ? "-" : without_length(u.addresses.front());

@@ -74,6 +74,10 @@ Json json_of(const HealthItem& h) {
               {"fix", h.fix}};
 }
 
+Json json_of(const WorkerReport& w) {
+  return Json{{"sessions", w.sessions}, {"handed_datagrams", w.handed_datagrams}, {"handed_packets", w.handed_packets}};
+}
+
 Json json_of(const UserReport& u);
 
 template <typename T>
@@ -94,6 +98,7 @@ Json json_of(const UserReport& u) {
               {"rate", rate_json(u.rx_bps, u.tx_bps)},
               {"rx_bytes", u.rx_bytes},
               {"tx_bytes", u.tx_bytes},
+              {"worker", u.worker},
               {"paths", list_json(u.paths)}};
 }
 
@@ -195,8 +200,17 @@ UserReport user_from(const Json& j) {
   get_rate(j, u.rx_bps, u.tx_bps);
   get(j, "rx_bytes", u.rx_bytes);
   get(j, "tx_bytes", u.tx_bytes);
+  get(j, "worker", u.worker);
   get_list(j, "paths", u.paths, path_from);
   return u;
+}
+
+WorkerReport worker_from(const Json& j) {
+  WorkerReport w;
+  get(j, "sessions", w.sessions);
+  get(j, "handed_datagrams", w.handed_datagrams);
+  get(j, "handed_packets", w.handed_packets);
+  return w;
 }
 
 // Named as in the configuration, with the super-packets counted beside them.
@@ -282,6 +296,8 @@ std::string render_json(const ServerStatusReport& r) {
                       {"max_sessions", r.max_sessions},
                       {"rate", rate_json(r.rx_bps, r.tx_bps)},
                       {"offload", offload_json(r.offload)},
+                      {"steering", Json{{"udp", or_null(r.udp_steering)}, {"tun", or_null(r.tun_steering)}}},
+                      {"workers", list_json(r.workers)},
                       {"handshakes", r.handshakes},
                       {"users", list_json(r.users)},
                       {"drops", r.drops},
@@ -328,6 +344,10 @@ Result<ServerStatusReport> parse_server_status(std::string_view text) {
     get(j, "max_sessions", r.max_sessions);
     get_rate(j, r.rx_bps, r.tx_bps);
     get_offload(j, r.offload);
+    const Json steering = object(j, "steering");
+    get(steering, "udp", r.udp_steering);
+    get(steering, "tun", r.tun_steering);
+    get_list(j, "workers", r.workers, worker_from);
     get(j, "handshakes", r.handshakes);
     get_list(j, "users", r.users, user_from);
     get(j, "drops", r.drops);

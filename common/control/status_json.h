@@ -90,8 +90,16 @@ struct UserReport {
   std::string scheduler = "auto", congestion = "auto";  // what runs for the traffic towards the user
   double rx_bps = 0, tx_bps = 0;
   uint64_t rx_bytes = 0, tx_bytes = 0;
+  uint32_t worker = 0;  // who has the session
   std::vector<PathReport> paths;
   bool operator==(const UserReport&) const = default;
+};
+
+// One of the server's workers: its users' sessions, and what it got that was another's.
+struct WorkerReport {
+  uint64_t sessions = 0;
+  uint64_t handed_datagrams = 0, handed_packets = 0;  // handed on to their owners; what found a ring full is in drops
+  bool operator==(const WorkerReport&) const = default;
 };
 
 // Users with a session now; the registry's list is `vpn-server user list`.
@@ -104,6 +112,10 @@ struct ServerStatusReport {
   uint64_t sessions = 0, max_sessions = 0;
   double rx_bps = 0, tx_bps = 0;
   OffloadState offload;
+  // Who brings datagrams and packets to the right worker: the kernel ("program", or for packets "flows"), or we ("rings").
+  // Null with one worker.
+  std::optional<std::string> udp_steering, tun_steering;  // JSON: steering.udp, steering.tun
+  std::vector<WorkerReport> workers;
   std::map<std::string, uint64_t> handshakes;  // accepted, refused, ... by result
   std::vector<UserReport> users;
   DropCounts drops;

@@ -13,6 +13,7 @@ class ClientEndpoint final : public EndpointBase {
   void on_packets(std::span<Packet> from_tun, Time now) override;
   void on_path_event(const PathEvent& event, Time now) override;
   void on_registry_answer(const RegistryAnswer&, Time) override {}
+  void on_handover(HandedHandshake&, Time) override {}
   void on_writable(LinkId link, bool writable, Time now) override;
   void on_timer(Time now) override;
   Time next_timeout() const override;

@@ -3,6 +3,7 @@
 // After every call that takes `now`: drain poll_deliver, poll_transmit and poll_event, then sleep until next_timeout.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 #include "common/crypto/key.h"
 #include "common/rng.h"
 #include "common/session/events.h"
+#include "common/steering.h"
 
 namespace hawser {
 
@@ -35,6 +37,11 @@ struct ServerConfig : CommonConfig {
   std::vector<IpPrefix> routes;             // announced to clients
   std::vector<IpAddress> dns;
   size_t max_sessions = 10'000;
+  // Of several workers each has an endpoint: which it is of how many, and the sessions of all of them together (null: it is
+  // the only one), which must outlive it.
+  Steering steering;
+  uint32_t worker = 0;
+  std::atomic<size_t>* all_sessions = nullptr;
 };
 
 class Endpoint {
@@ -54,6 +61,8 @@ class Endpoint {
   virtual void on_path_event(const PathEvent& event, Time now) = 0;
   // Server: the registry's word, in answer to RegistryLookup or EnrolmentCommit.
   virtual void on_registry_answer(const RegistryAnswer& answer, Time now) = 0;
+  // Server: a handshake that another worker took. Called in this endpoint's thread; what was handed over is used up.
+  virtual void on_handover(HandedHandshake& what, Time now) = 0;
   // A socket took less than offered (writable = false) or can take more again (true).
   virtual void on_writable(LinkId link, bool writable, Time now) = 0;
   // Runs what is due. Spurious calls are harmless.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -152,7 +153,14 @@ struct SessionUp {
   std::string name;
   UdpTuple via;
 };
-using Event = std::variant<Connected, Reconnecting, Refused, Closed, TunnelMtuChanged, PathChanged, SessionUp, RegistryLookup, EnrolmentCommit>;
+// Server with several workers: a handshake by a user whom another worker owns; for that one's Endpoint::on_handover.
+struct HandedHandshake;
+struct Handover {
+  uint32_t worker = 0;
+  std::shared_ptr<HandedHandshake> what;
+};
+using Event = std::variant<Connected, Reconnecting, Refused, Closed, TunnelMtuChanged, PathChanged, SessionUp, RegistryLookup, EnrolmentCommit,
+                           Handover>;
 
 // ---- status ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace hawser {
+
+// The rules that steer datagrams to workers know the layouts by numbers of their own.
+static_assert(Steering::kDataType == static_cast<uint8_t>(wire::DatagramType::data) &&
+              Steering::kInitiationType == static_cast<uint8_t>(wire::DatagramType::initiation) &&
+              Steering::kEphemeralOffset == wire::kHandshakePrefix);
+
 namespace {
 constexpr Duration kForgetSilentSession = kRejectKeyAfter + Duration::seconds(30);
 }
@@ -93,7 +99,7 @@ void ServerEndpoint::go_live(Entry& e, const UdpTuple& via, Time) {
   }
   e.live = true;
   users_[user_id].live = &e;
-  ++live_sessions_;
+  count_live(+1);
   ++info_.handshakes_completed;
   const uint64_t id = id_of(e);
   if (e.session.identity().inner_v4.is_set()) by_inner_[e.session.identity().inner_v4] = id;
@@ -149,7 +155,7 @@ void ServerEndpoint::destroy(uint64_t entry_id) {
   for (const IpAddress& a : {who.inner_v4, who.inner_v6}) {
     if (auto b = by_inner_.find(a); b != by_inner_.end() && b->second == entry_id) by_inner_.erase(b);
   }
-  if (e.live) --live_sessions_;
+  if (e.live) count_live(-1);
   if (auto u = users_.find(who.user); u != users_.end()) {
     if (u->second.live == &e) u->second.live = nullptr;
     std::erase(u->second.pending, &e);
@@ -161,6 +167,16 @@ void ServerEndpoint::destroy(uint64_t entry_id) {
   entries_.erase(it);
 }
 
+void ServerEndpoint::count_live(int change) {
+  live_sessions_ += static_cast<size_t>(change);
+  if (config_.all_sessions) config_.all_sessions->fetch_add(static_cast<size_t>(change), std::memory_order_relaxed);
+}
+
+bool ServerEndpoint::is_full() const {
+  const size_t live = config_.all_sessions ? config_.all_sessions->load(std::memory_order_relaxed) : live_sessions_;
+  return live >= config_.max_sessions;
+}
+
 // Cuts a session off at once; it stays only to tell its client why.
 void ServerEndpoint::retire(Entry& e, wire::CloseReason reason, Time now) {
   const uint64_t id = id_of(e);
@@ -168,7 +184,7 @@ void ServerEndpoint::retire(Entry& e, wire::CloseReason reason, Time now) {
   for (const IpAddress& a : {who.inner_v4, who.inner_v6}) {
     if (auto b = by_inner_.find(a); b != by_inner_.end() && b->second == id) by_inner_.erase(b);
   }
-  if (e.live) --live_sessions_;
+  if (e.live) count_live(-1);
   e.live = false;
   if (auto u = users_.find(who.user); u != users_.end()) {
     if (u->second.live == &e) u->second.live = nullptr;

@@ -19,6 +19,7 @@ class ServerEndpoint final : public EndpointBase {
   void on_packets(std::span<Packet> from_tun, Time now) override;
   void on_path_event(const PathEvent&, Time) override {}
   void on_registry_answer(const RegistryAnswer& answer, Time now) override;
+  void on_handover(HandedHandshake& what, Time now) override;
   void on_writable(LinkId link, bool writable, Time now) override;
   void on_timer(Time now) override;
   Time next_timeout() const override;
@@ -67,6 +68,8 @@ class ServerEndpoint final : public EndpointBase {
     std::vector<uint8_t> datagram;
     Time at;
     uint64_t entry_id = 0;                    // 0 for a refusal
+    std::optional<uint32_t> owner = std::nullopt;  // no answer, but the worker that has it
+    int copies = 0;                           // sent after it
   };
   struct Timer {
     Time at;
@@ -80,8 +83,10 @@ class ServerEndpoint final : public EndpointBase {
   void remember(const Mac& mac1);
   bool answer_from_cache(const Mac& mac1, const UdpTuple& from, Time now);
   void accept(Lookup& lookup, const RegistryAnswer& answer, Time now);
+  void hand_over(Lookup& lookup, uint32_t owner, const RegistryAnswer& answer, Time now);
   void refuse(Lookup& lookup, wire::RefusalReason reason, Time now);
   void respond(const Lookup& lookup, std::vector<uint8_t> datagram, uint64_t entry_id, Time now);
+  void cache(const Mac& mac1, CachedResponse response);
   void on_commit_answer(uint64_t entry_id, const RegistryAnswer& answer, Time now);
   SessionIndex fresh_index();
   wire::AcceptPayload accept_payload(const RegistryAnswer& answer, uint64_t nonce, uint8_t cipher, const SocketAddress& observed) const;
@@ -98,6 +103,8 @@ class ServerEndpoint final : public EndpointBase {
   void release_indices(Entry& e);
   void touch(Entry& e, uint64_t entry_id);
   void schedule(Entry& e, uint64_t entry_id, Time now);
+  bool is_full() const;
+  void count_live(int change);
   static Time end_of_life(const Entry& e);
   uint64_t id_of(const Entry& e) const { return entry_ids_.at(&e); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/crypto/hash.h"
+#include "common/session/handover.h"
 #include "common/session/server_endpoint.h"
 
 namespace hawser {
@@ -15,6 +16,15 @@ size_t ServerEndpoint::MacHash::operator()(const Mac& m) const noexcept {
 
 bool ServerEndpoint::answer_from_cache(const Mac& mac1, const UdpTuple& from, Time now) {
   if (auto it = cache_.find(mac1); it != cache_.end() && now - it->second.at < kInitiationLife) {
+    if (it->second.owner) {
+      // Bounded: who sends one initiation again and again does not make the workers write to each other without end.
+      if (++it->second.copies <= kMaxHandedCopies) {
+        events_.push_back(Handover{*it->second.owner, std::make_shared<HandedHandshake>(mac1, std::vector{from})});
+      } else {
+        info_.drops.count(DropReason::handshake_budget);
+      }
+      return true;
+    }
     outgoing_.push_back({from, it->second.datagram});
     // More than one address holds the answer now: none of them is proved by it.
     if (auto e = entries_.find(it->second.entry_id); e != entries_.end()) e->second->session.distrust_addresses(from);
@@ -111,14 +121,44 @@ void ServerEndpoint::on_registry_answer(const RegistryAnswer& answer, Time now) 
       const bool used = answer.verdict == RegistryAnswer::Verdict::token_used;
       return refuse(lookup, used ? wire::RefusalReason::token_used : wire::RefusalReason::token_expired, now);
     }
-    case RegistryAnswer::Verdict::accepted: return accept(lookup, answer, now);
+    case RegistryAnswer::Verdict::accepted: break;
   }
+  const uint32_t owner = config_.steering.of_user(answer.inner_v4, answer.inner_v6);
+  if (owner != config_.worker) return hand_over(lookup, owner, answer, now);
+  accept(lookup, answer, now);
+}
+
+// ---- between workers: whoever took it asks the registry, the user's owner answers and has the session ---------------------
+
+void ServerEndpoint::hand_over(Lookup& lookup, uint32_t owner, const RegistryAnswer& answer, Time now) {
+  auto what = std::make_shared<HandedHandshake>(lookup.mac1, std::move(lookup.from));
+  what->handshake = std::move(lookup.handshake);
+  what->answer = answer;
+  CachedResponse elsewhere{{}, now};
+  elsewhere.owner = owner;
+  cache(lookup.mac1, std::move(elsewhere));
+  events_.push_back(Handover{owner, std::move(what)});
+}
+
+void ServerEndpoint::on_handover(HandedHandshake& what, Time now) {
+  now_ = now;
+  if (!what.handshake) {
+    for (const UdpTuple& from : what.from) answer_from_cache(what.mac1, from, now);
+    return;
+  }
+  // Only here is it known that these bytes made keys before: who took them now may not have taken them then.
+  if (was_answered_before(what.mac1)) {
+    info_.drops.count(DropReason::replay);
+    return;
+  }
+  Lookup lookup{std::move(*what.handshake), what.mac1, std::move(what.from), now};
+  accept(lookup, what.answer, now);
 }
 
 SessionIndex ServerEndpoint::fresh_index() {
   while (true) {
     const SessionIndex i{static_cast<uint32_t>(rng_.next_u64())};
-    if (!by_index_.contains(i)) return i;
+    if (config_.steering.of_index(i) == config_.worker && !by_index_.contains(i)) return i;
   }
 }
 
@@ -150,7 +190,7 @@ void ServerEndpoint::accept(Lookup& lookup, const RegistryAnswer& answer, Time n
   Entry* live = known == users_.end() ? nullptr : known->second.live;
   const bool continues = live && !live->session.closing() && live->session.peer_nonce() == payload.session_nonce;
   if (!continues && entries_.size() >= config_.max_sessions + kMaxPendingHandshakes) return refuse(lookup, wire::RefusalReason::full, now);
-  if (!live && live_sessions_ >= config_.max_sessions) return refuse(lookup, wire::RefusalReason::full, now);
+  if (!live && is_full()) return refuse(lookup, wire::RefusalReason::full, now);
 
   const uint8_t cipher = choose_cipher(payload.ciphers, config_.ciphers);
   const SessionIndex index = fresh_index();
@@ -198,12 +238,16 @@ void ServerEndpoint::refuse(Lookup& lookup, wire::RefusalReason reason, Time now
 
 void ServerEndpoint::respond(const Lookup& lookup, std::vector<uint8_t> datagram, uint64_t entry_id, Time now) {
   for (const UdpTuple& from : lookup.from) outgoing_.push_back({from, datagram});
+  cache(lookup.mac1, {std::move(datagram), now, entry_id});
+}
+
+void ServerEndpoint::cache(const Mac& mac1, CachedResponse response) {
   if (cache_age_.size() >= kMaxPendingHandshakes) {
     cache_.erase(cache_age_.front().second);
     cache_age_.pop_front();
   }
-  cache_[lookup.mac1] = {std::move(datagram), now, entry_id};
-  cache_age_.push_back({now, lookup.mac1});
+  cache_age_.push_back({response.at, mac1});
+  cache_[mac1] = std::move(response);
 }
 
 void ServerEndpoint::on_commit_answer(uint64_t entry_id, const RegistryAnswer& answer, Time now) {

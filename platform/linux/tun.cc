@@ -35,6 +35,14 @@ Error no_device(int error) {
               " --cap-add NET_ADMIN"};
 }
 
+// Makes the device of that name or attaches to it; 0 or errno. The name that it got is in `request`.
+int attach(int fd, const std::string& name, int flags, ifreq& request) {
+  request = {};
+  request.ifr_flags = static_cast<short>(flags);
+  std::copy(name.begin(), name.end(), request.ifr_name);
+  return ::ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+}
+
 // No link-local address of its own, hence no router solicitations and multicast reports into the tunnel. A kernel
 // without IPv6 refuses, which is as quiet.
 void silence_ipv6(Rtnl& rtnl, uint32_t index) {
@@ -78,7 +86,7 @@ Status change_link(uint32_t index, const std::string& what, const std::function<
 
 }  // namespace
 
-Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted) {
+Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted, bool multi_queue) {
   const bool any = name == "auto";
   if (!any && !valid_interface_name(name)) {
     return Error{ExitCode::configuration, "\"" + name + "\" is no name for an interface: 1-15 of a-z A-Z 0-9 . _ -"};
@@ -89,15 +97,17 @@ Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted) {
       return os_error(ExitCode::permission, std::string("cannot open ") + kDevice, errno);
     return no_device(errno);
   }
-  ifreq request{};
   // EXCL: never attach to a persistent device that somebody else made. The kernel fills in %d with the first free
   // number.
-  const short header = wanted.tcp ? IFF_VNET_HDR : 0;
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | header);
+  const int flags = IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | (wanted.tcp ? IFF_VNET_HDR : 0);
   const std::string pattern = any ? "hawser%d" : name;
-  std::copy(pattern.begin(), pattern.end(), request.ifr_name);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
-    const int error = errno;
+  ifreq request{};
+  int error = attach(fd.get(), pattern, flags | (multi_queue ? IFF_MULTI_QUEUE : 0), request);
+  if (error == EINVAL && multi_queue && interface_index(name) == 0) {
+    multi_queue = false;
+    error = attach(fd.get(), pattern, flags, request);
+  }
+  if (error != 0) {
     if (error == EBUSY || error == EEXIST || (error == EINVAL && interface_index(name) != 0)) {
       return Error{ExitCode::conflict, "an interface " + name + " exists already. Look at it with: ip link show " +
                                            name + "; or choose another with interface = \"auto\""};
@@ -105,11 +115,27 @@ Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted) {
     return os_error(ExitCode::system_integration, "cannot make the TUN device " + name, error);
   }
   TunDevice tun(std::move(fd), request.ifr_name, interface_index(request.ifr_name));
+  tun.multi_queue_ = multi_queue;
   if (wanted.tcp) tun.negotiate(wanted);
   Result<Rtnl> rtnl = Rtnl::open();
   if (!rtnl) return rtnl.error();
   silence_ipv6(*rtnl, tun.index_);
   return tun;
+}
+
+Result<TunDevice> TunDevice::open_queue() const {
+  UniqueFd fd(multi_queue_ ? ::open(kDevice, O_RDWR | O_CLOEXEC | O_NONBLOCK) : ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return os_error(ExitCode::system_integration, "cannot open another queue of " + name_, errno);
+  if (multi_queue_) {
+    ifreq request{};
+    const int flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | (has_header() ? IFF_VNET_HDR : 0);
+    if (const int error = attach(fd.get(), name_, flags, request); error != 0)
+      return os_error(ExitCode::system_integration, "cannot open another queue of " + name_, error);
+  }
+  TunDevice queue(std::move(fd), name_, index_);
+  queue.share_offloads(*this);
+  queue.multi_queue_ = queue.readable_ = multi_queue_;
+  return queue;
 }
 
 Status TunDevice::set_mtu(uint32_t mtu) {

@@ -97,6 +97,13 @@ void TunDevice::negotiate(TunOffload wanted) {
   if (wanted.udp && ::ioctl(fd_.get(), TUNSETOFFLOAD, kTcpBits | kUdpBits) == 0) reads_.udp = writes_.udp = true;
 }
 
+// Offloads are the device's; what is put together and cut is each descriptor's own.
+void TunDevice::share_offloads(const TunDevice& of) {
+  if (of.has_header()) offloader_ = std::make_unique<Offloader>();
+  reads_ = of.reads_;
+  writes_ = of.writes_;
+}
+
 void TunDevice::add_to(OffloadState& s) const {
   s.tun_tso = s.tun_tso || (reads_.tcp && writes_.tcp);
   s.tun_uso = s.tun_uso || (reads_.udp && writes_.udp);

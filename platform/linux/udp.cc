@@ -166,10 +166,22 @@ Status UdpSocket::set_mark(uint32_t mark) {
   return os_error(ExitCode::permission, "cannot mark the datagrams of " + local_.to_string(), errno);
 }
 
-Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, bool reuse_port, UdpOffload wanted) {
+Result<UdpSocket> UdpSocket::open_server(const SocketAddress& listen, UdpOffload wanted) {
+  return bind_server(listen, false, wanted);
+}
+
+Result<UdpSocket> UdpSocket::open_sharing(UdpOffload wanted) {
+  // Bound alone and shared from now on: a second server of the same user finds the port taken, as it should.
+  if (!set_option(fd_.get(), SOL_SOCKET, SO_REUSEPORT, 1)) {
+    return os_error(ExitCode::system_integration, "cannot share " + local_.to_string() + " between workers", errno);
+  }
+  return bind_server(local_, true, wanted);
+}
+
+Result<UdpSocket> UdpSocket::bind_server(const SocketAddress& listen, bool sharing, UdpOffload wanted) {
   Result<UniqueFd> fd = open_socket(listen.ip.is_v6(), true);
   if (!fd) return fd.error();
-  if (reuse_port) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (sharing) set_option(fd->get(), SOL_SOCKET, SO_REUSEPORT, 1);
   sockaddr_storage storage{};
   const socklen_t length = to_sockaddr(listen, storage);
   if (length == 0) return Error{ExitCode::configuration, "cannot listen on an address that is not set"};

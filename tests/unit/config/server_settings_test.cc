@@ -55,12 +55,18 @@ TEST_CASE("every accepted server key changes the settings") {
       {kNetwork + "[users]\nregistry = \"sqlite:/var/x.db\"", [](S s) { return s.registry_file == "/var/x.db"; }},
       {kNetwork + "[advanced]\noffload = \"off\"",
        [](S s) {
-         return s.offload == OffloadChoice{false, false, false, false};
+         return s.offload == OffloadChoice{false, false, false, false, false, false, false};
        }},
       {kNetwork + "[advanced]\noffload = [\"udp-gso\"]",
        [](S s) {
-         return s.offload == OffloadChoice{true, false, false, false};
+         return s.offload == OffloadChoice{true, false, false, false, false, false, false};
        }},
+      {kNetwork + "[advanced]\noffload = [\"udp-steering\", \"tun-queues\"]",
+       [](S s) {
+         return s.offload == OffloadChoice{false, false, false, false, true, true, false};
+       }},
+      {"workers = 1\n" + kNetwork, [](S s) { return s.workers == 1u; }},
+      {"workers = 64\n" + kNetwork, [](S s) { return s.workers == 64u; }},
       {kNetwork + "[users]\nmax_sessions = 5", [](S s) { return s.max_sessions == 5; }},
   };
   for (const Case& c : cases) {
@@ -70,7 +76,7 @@ TEST_CASE("every accepted server key changes the settings") {
     CHECK_FALSE(s == read(kNetwork));
     CHECK(read(render(s)) == s);
   }
-  for (const char* same : {"version = 1\n", "workers = \"auto\"\n", "workers = 1\n"})
+  for (const char* same : {"version = 1\n", "workers = \"auto\"\n"})
     CHECK(read(same + kNetwork) == read(kNetwork));
   CHECK(read(render(read(kNetwork))) == read(kNetwork));
 }
@@ -107,14 +113,17 @@ TEST_CASE("mistakes in server.toml are told with their place and the fix") {
       {"endpoints = [\"x\"]\n" + kNetwork, "1:14: endpoints: \"x\" has no port; write HOST:PORT"},
       {"version = 3\n" + kNetwork,
        "1:11: version = 3 is not 1, the only format that this program knows; a newer file needs a newer Hawser"},
-      {"workers = 0\n" + kNetwork, "1:11: workers = 0 is not one of \"auto\", 1"},
+      {"workers = 0\n" + kNetwork, "1:11: workers = 0 is not \"auto\" or a number from 1 to 64"},
+      {"workers = 65\n" + kNetwork, "1:11: workers = 65 is not \"auto\" or a number from 1 to 64"},
+      {"workers = \"many\"\n" + kNetwork, "1:11: workers = \"many\" is not \"auto\" or a number from 1 to 64"},
       {kNetwork + "[users]\nregistry = \"registry.db\"",
        "4:12: registry = \"registry.db\" is not \"sqlite:\" and a file name, like \"sqlite:registry.db\""},
       {kNetwork + "[users]\nregistry = \"sqlite:\"",
        "4:12: registry = \"sqlite:\" is not \"sqlite:\" and a file name, like \"sqlite:registry.db\""},
       {kNetwork + "[users]\nmax_sessions = 0", "4:16: max_sessions = 0 is not a number from 1 to 1000000"},
+      {kNetwork + "[advanced]\noffload = [\"tun-steering\"]",
+       "4:11: offload = a list is missing \"tun-queues\", without which there is nothing for \"tun-steering\" to choose from"},
       // Not built.
-      {"workers = 4\n" + kNetwork, "1:11: workers = 4 is not in this version; choose from \"auto\", 1"},
       {kNetwork + "dns = \"upstream\"",
        "3:7: dns = \"upstream\" is not in this version; give a list of addresses, or leave the key out to announce "
        "none"},

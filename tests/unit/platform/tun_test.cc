@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <set>
 
 namespace hawser {
 namespace {
@@ -219,6 +220,95 @@ TEST_CASE("with IPv6 switched off the IPv4 address is set all the same") {
   const Status direct = tun->add_address(prefix("fd3a::2/128"));
   REQUIRE_FALSE(direct);
   CHECK(direct.error().message.find("IPv6 is switched off") != std::string::npos);
+}
+
+// Sends a UDP packet to each of these places of 10.9.0.0/16 and fd00::/48 and returns in whose queue each came out.
+std::array<std::set<std::string>, 3> queues_of(std::vector<TunDevice>& queues) {
+  for (const int family : {AF_INET, AF_INET6}) {
+    const UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    for (int place = 2; place < 14; ++place) {
+      sockaddr_storage to{};
+      socklen_t length = 0;
+      if (family == AF_INET) {
+        auto& in = reinterpret_cast<sockaddr_in&>(to);
+        in.sin_family = AF_INET, in.sin_port = htons(9), in.sin_addr.s_addr = htonl(0x0a090000u + static_cast<uint32_t>(place));
+        length = sizeof in;
+      } else {
+        auto& in = reinterpret_cast<sockaddr_in6&>(to);
+        in.sin6_family = AF_INET6, in.sin6_port = htons(9);
+        in.sin6_addr.s6_addr[0] = 0xfd, in.sin6_addr.s6_addr[15] = static_cast<uint8_t>(place);
+        length = sizeof in;
+      }
+      REQUIRE(::sendto(fd.get(), "hello", 5, 0, reinterpret_cast<sockaddr*>(&to), length) == 5);
+    }
+  }
+  std::array<std::set<std::string>, 3> found;
+  std::vector<uint8_t> storage(2000);
+  const MutableByteSpan buffer(storage);
+  size_t size = 0;
+  for (size_t i = 0; i < queues.size(); ++i) {
+    while (queues[i].readable() && queues[i].read_batch({&buffer, 1}, {&size, 1}) == 1) {
+      if (storage[0] == 0x45 && storage[9] == 17) found[i].insert(IpAddress::v4(ByteSpan(storage).subspan(16, 4)).to_string());
+      if (storage[0] >> 4 == 6 && storage[6] == 17) found[i].insert(IpAddress::v6(ByteSpan(storage).subspan(24, 16)).to_string());
+    }
+  }
+  return found;
+}
+
+TEST_CASE("queues of one TUN get the packets that the rule says; one queue gets all, and the others write") {
+  for (const bool multi : {true, false}) {
+    INFO("several queues: " << multi);
+    if (!testing::fresh_namespace_with_tun()) return;
+    std::vector<TunDevice> queues;
+    Result<TunDevice> first = TunDevice::open("queues0", {}, multi);
+    REQUIRE(first);
+    REQUIRE(first->multi_queue() == multi);
+    queues.push_back(std::move(*first));
+    for (int i = 0; i < 2; ++i) {
+      Result<TunDevice> another = queues.front().open_queue();
+      REQUIRE(another);
+      CHECK(another->readable() == multi);
+      queues.push_back(std::move(*another));
+    }
+    REQUIRE(queues.front().set_mtu(1400));
+    REQUIRE(queues.front().set_addresses({prefix("10.9.0.1/16"), prefix("fd00::1/48")}));
+    REQUIRE(queues.front().set_up(true));
+    const Steering steering = Steering::of_pools(3, prefix("10.9.0.0/16"), prefix("fd00::/48"));
+    if (multi && !queues.front().steer(steering)) {
+      WARN("this kernel lets us load no program: not tested");
+      return;
+    }
+    if (!multi) CHECK_FALSE(queues.front().steer(steering));
+    const auto found = queues_of(queues);
+    std::set<std::string> wanted[3];
+    for (uint64_t place = 2; place < 14; ++place) {
+      for (const char* pool : {"10.9.0.0/16", "fd00::/48"}) {
+        const IpAddress a = prefix(pool).nth(place);
+        wanted[multi ? steering.of_address(a) : 0].insert(a.to_string());
+      }
+    }
+    for (size_t i = 0; i < 3; ++i) CHECK(found[i] == wanted[i]);
+
+    // Whoever writes, the kernel takes it: a packet to the device's own address comes to a socket.
+    const UniqueFd inner(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in own{};
+    own.sin_family = AF_INET, own.sin_port = htons(7), own.sin_addr.s_addr = htonl(0x0a090001u);
+    REQUIRE(::bind(inner.get(), reinterpret_cast<sockaddr*>(&own), sizeof own) == 0);
+    std::array<uint8_t, 32> packet{0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 9, 0, 5, 10, 9, 0, 1, 0, 9, 0, 7, 0, 12, 0, 0, 'a', 'b', 'c', 'd'};
+    uint32_t sum = 0;
+    for (size_t i = 0; i < 20; i += 2) sum += uint32_t{packet[i]} << 8 | packet[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    packet[10] = static_cast<uint8_t>(~sum >> 8), packet[11] = static_cast<uint8_t>(~sum);
+    for (TunDevice& queue : queues) {
+      const ByteSpan view(packet);
+      queue.write_batch({&view, 1});
+      CHECK(queue.counters().written_packets == 1);
+      char got[8];
+      pollfd wait{inner.get(), POLLIN, 0};
+      ::poll(&wait, 1, 500);
+      CHECK(::recv(inner.get(), got, sizeof got, 0) == 4);
+    }
+  }
 }
 
 }  // namespace

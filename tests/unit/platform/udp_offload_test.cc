@@ -50,8 +50,8 @@ Got receive(UdpSocket& socket) {
 struct Pair {
   Result<UdpSocket> server, client;
   explicit Pair(UdpOffload receiver, UdpOffload sender)
-      : server(UdpSocket::open_server(address("127.0.0.1:0"), false, receiver)),
-        client(UdpSocket::open_server(address("127.0.0.1:0"), false, sender)) {
+      : server(UdpSocket::open_server(address("127.0.0.1:0"), receiver)),
+        client(UdpSocket::open_server(address("127.0.0.1:0"), sender)) {
     REQUIRE(server);
     REQUIRE(client);
   }

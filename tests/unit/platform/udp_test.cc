@@ -317,5 +317,48 @@ TEST_CASE("a datagram larger than the buffer is marked") {
   CHECK(slot.truncated);
 }
 
+TEST_CASE("sockets that share a port get what the rule says, and the port stays closed to others") {
+  if (!fresh_namespace()) return;
+  ip("link set lo up");
+  for (const char* listen : {"127.0.0.1:4430", "[::1]:4430"}) {
+    INFO(listen);
+    std::vector<UdpSocket> workers;
+    Result<UdpSocket> first = UdpSocket::open_server(address(listen));
+    REQUIRE(first);
+    workers.push_back(std::move(*first));
+    for (int i = 0; i < 2; ++i) {
+      Result<UdpSocket> another = workers.front().open_sharing();
+      REQUIRE(another);
+      workers.push_back(std::move(*another));
+    }
+    const Result<UdpSocket> stranger = UdpSocket::open_server(address(listen));
+    REQUIRE_FALSE(stranger);
+    CHECK(stranger.error().message.find("taken") != std::string::npos);
+
+    Steering steering;
+    steering.workers = 3;
+    REQUIRE(workers.front().steer(steering));
+    Result<UdpSocket> client = UdpSocket::open_server(address(listen[0] == '[' ? "[::1]:0" : "127.0.0.1:0"));
+    REQUIRE(client);
+    std::vector<std::string> datagrams{"", "x", std::string("\x01\x00", 2), std::string(20, '\x03')};
+    for (char i = 0; i < 12; ++i) {
+      datagrams.push_back(std::string("\x01\x81\x02\x03", 4) + i + "data");  // a receiver index beyond 2^31
+      datagrams.push_back(std::string("\x02\x01\x00\x00____\xf0\x02\x03", 11) + i + "initiation");
+    }
+    std::array<std::multiset<std::string>, 3> wanted;
+    for (const std::string& d : datagrams) {
+      wanted[steering.of_datagram(bytes(d))].insert(d);
+      REQUIRE(send(*client, d, address(listen)).items == 1);
+    }
+    for (size_t i = 0; i < workers.size(); ++i) {
+      INFO("worker " << i);
+      std::multiset<std::string> got;
+      for (const Received& r : receive(workers[i], datagrams.size(), 50)) got.insert(r.bytes);
+      CHECK(got == wanted[i]);
+      CHECK(got.size() >= 8);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hawser

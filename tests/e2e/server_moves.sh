@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The server's address changes under a connected client: its name leads elsewhere, or it announced the next address beforehand.
+# An inner TCP connection lives through both.
+# timeout: 120
+# sanitize: yes
+. "$(dirname "$0")/lib.sh"
+e2e_begin "$@"
+lab links=2 family=4 rate=20M delay=10ms,20ms server_addresses=2
+start_server --endpoint "$SERVER4:443"
+on server sysctl -q net.ipv4.conf.eth0.promote_secondaries=1
+# hosts ADDRESS: what the name of the server leads to.
+hosts=$(host_files client)/etc/hosts
+rm -f "$hosts"
+names() { printf '127.0.0.1 localhost\n%s vpn.example\n' "$1" >"$hosts"; }
+enrol home laptop
+remotes() { status home '[.paths[] | select(.state == "active") | .remote] | unique | join(" ")'; }
+goes_to() { [ "$(remotes)" = "$1:443" ] && all_active home 2; }
+spawn_on inet "$dir/tcp-serve.log" hawser-probe tcp-serve 5201
+
+# moves FROM TO: the address FROM is given up, under a connection.
+moves() {
+  local load began
+  spawn_on client "$dir/tcp.json" hawser-probe tcp "$INET4" 5201 --seconds 16 --streams 1 --congestion cubic
+  load=$SPAWNED
+  sleep 2
+  on server ip addr del "$1/24" dev eth0
+  began=$(date +%s%N)
+  "$3"
+  wait_for 14 "both paths to go to $2" goes_to "$2"
+  moved=$((($(date +%s%N) - began) / 1000000))
+  wait $load || fail "the inner TCP connection broke: $(cat "$dir/tcp.json")"
+  printf '   both paths by the new address after %s ms; TCP stalled for %s ms\n' "$moved" "$(jq '.stall_ms | round' "$dir/tcp.json")"
+  [ "$(jq '.goodput_bps > 1000000' "$dir/tcp.json")" = true ] || fail "the connection hardly carried anything: $(cat "$dir/tcp.json")"
+}
+
+step 'the name leads elsewhere'
+names "$SERVER4"
+set_key home endpoints '["vpn.example:443"]'
+rm -f "$(host_files client)/var/lib/hawser/home/endpoints"
+up home
+wait_for 5 'both paths' goes_to "$SERVER4"
+new_name() { names "$SERVER4_SECOND"; }
+moves "$SERVER4" "$SERVER4_SECOND" new_name
+[ "$moved" -le 8000 ] || fail "$moved ms, although names are looked up every 5 s while nobody answers"
+down home
+on server ip addr add "$SERVER4/24" dev eth0
+
+step 'announced beforehand'
+set_key home endpoints "[\"$SERVER4:443\"]"
+rm -f "$(host_files client)/var/lib/hawser/home/endpoints"
+up home
+wait_for 5 'both paths' goes_to "$SERVER4"
+sed -i "s/^endpoints.*/endpoints = [\"$SERVER4:443\", \"$SERVER4_SECOND:443\"]/" "$(host_files server)/etc/hawser/server.toml"
+expect_exit 0 vpn_server reload
+knows() { grep -q "^$SERVER4_SECOND:443" "$(host_files client)/var/lib/hawser/home/endpoints"; }
+wait_for 3 'the client to know the other address' knows
+moves "$SERVER4" "$SERVER4_SECOND" true
+[ "$moved" -le 4000 ] || fail "$moved ms, although the address was known"
+down home
+step 'and remembered'
+up home
+expect_equal 'the address' "$SERVER4_SECOND:443" "$(remotes)"
+down home
+e2e_end

@@ -59,6 +59,7 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
   r.rtt_ms = millis(session.smoothed_rtt);
   r.loss = session.loss;
   if (session.cipher != 0) r.cipher = cipher_name(session.cipher);
+  r.memory_bytes = session.memory_bytes;
   r.scheduler = to_text(session.scheduler);
   r.congestion = to_text(session.congestion);
   for (const PathInfo& p : session.paths)

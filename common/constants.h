@@ -69,6 +69,8 @@ inline constexpr uint16_t kLeastTunnelMtu = 1280;           // IPv6 wants it (RF
 inline constexpr Duration kRaiseTunnelMtuAfter = Duration::seconds(60);   // all paths carried more for so long
 inline constexpr int kTooBigPerSecond = 50;                 // ICMP messages to senders of packets that are too large, per session
 inline constexpr int kTooBigBurst = 20;
+inline constexpr size_t kMaxAnswered = 8192;                // records of sent datagrams kept behind the oldest unanswered one
+inline constexpr Duration kLostMemory = Duration::seconds(5);             // how long a datagram declared lost may still be acknowledged
 inline constexpr size_t kFramesPerDatagram = 6;             // small packets sharing one datagram
 
 // ---- order and repair -------------------------------------------------------------------------------------------
@@ -82,15 +84,23 @@ inline constexpr Duration kReinjectRealtimeFor = Duration::millis(150);
 inline constexpr size_t kMaxSkippedRanges = 64;             // per lane: gaps given up, whose packets may still come
 inline constexpr Duration kReassemblyLife = Duration::seconds(1);
 
+// What one session may hold, apart from what its paths have in flight: packets out of order, packets that wait to be sent, a
+// megabyte of records for each path, and the state of its lanes.
+inline constexpr size_t kLaneStateBytes = 4u << 20;
+
 // ---- ingress queue (RFC 8290) -------------------------------------------------------------------------------------
 inline constexpr size_t kFlowQueues = 1024;
+inline constexpr size_t kPacketBuffer = 2048;               // bytes that a packet occupies, whatever its size
 inline constexpr size_t kIngressBytes = 4u << 20;           // per session
+inline constexpr size_t kIngressPackets = 8192;             // per session: small packets occupy whole buffers
 inline constexpr Duration kCoDelInterval = Duration::millis(100);
 inline constexpr Duration kCoDelTargetSparse = Duration::millis(5);
 inline constexpr Duration kCoDelTargetMax = Duration::millis(60);
 inline constexpr double kLossyPath = 0.002;                 // above it repairs are a part of the delay that inner flows see
 inline constexpr double kCoDelTargetOfRtt = 0.43;
 inline constexpr size_t kQuantum = 1514;
+
+inline constexpr size_t kSessionBytes = kResequencerBytes + kIngressPackets * kPacketBuffer + kMaxPaths * (size_t{1} << 20) + kLaneStateBytes;
 
 // ---- scheduling --------------------------------------------------------------------------------------------------
 inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);

@@ -112,6 +112,7 @@ UserReport report(const SessionInfo& session) {
   u.tx_bps = session.send_rate.bps;
   u.rx_bytes = session.received_bytes;
   u.tx_bytes = session.sent_bytes;
+  u.memory_bytes = session.memory_bytes;
   for (const PathInfo& p : session.paths) u.paths.push_back(report(p));
   return u;
 }

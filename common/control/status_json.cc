@@ -99,6 +99,7 @@ Json json_of(const UserReport& u) {
               {"rx_bytes", u.rx_bytes},
               {"tx_bytes", u.tx_bytes},
               {"worker", u.worker},
+              {"memory_bytes", u.memory_bytes},
               {"paths", list_json(u.paths)}};
 }
 
@@ -201,6 +202,7 @@ UserReport user_from(const Json& j) {
   get(j, "rx_bytes", u.rx_bytes);
   get(j, "tx_bytes", u.tx_bytes);
   get(j, "worker", u.worker);
+  get(j, "memory_bytes", u.memory_bytes);
   get_list(j, "paths", u.paths, path_from);
   return u;
 }
@@ -279,6 +281,7 @@ std::string render_json(const StatusReport& r) {
                       {"scheduler", r.scheduler},
                       {"congestion", r.congestion},
                       {"offload", offload_json(r.offload)},
+                      {"memory_bytes", r.memory_bytes},
                       {"paths", list_json(r.paths)},
                       {"drops", r.drops},
                       {"health", list_json(r.health)}});
@@ -326,6 +329,7 @@ Result<StatusReport> parse_status(std::string_view text) {
     get(j, "scheduler", r.scheduler);
     get(j, "congestion", r.congestion);
     get_offload(j, r.offload);
+    get(j, "memory_bytes", r.memory_bytes);
     get_list(j, "paths", r.paths, path_from);
     get(j, "drops", r.drops);
     get_list(j, "health", r.health, health_from);

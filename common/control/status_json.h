@@ -75,6 +75,7 @@ struct StatusReport {
   std::optional<std::string> cipher;  // aes-256-gcm, chacha20-poly1305; null before the handshake
   std::string scheduler = "auto", congestion = "auto";
   OffloadState offload;
+  uint64_t memory_bytes = 0;  // held for the session at present
   std::vector<PathReport> paths;
   DropCounts drops = {{"ingress_aqm", 0}, {"resequencer_late", 0}, {"replay", 0}, {"auth", 0}};
   std::vector<HealthItem> health;
@@ -91,6 +92,7 @@ struct UserReport {
   double rx_bps = 0, tx_bps = 0;
   uint64_t rx_bytes = 0, tx_bytes = 0;
   uint32_t worker = 0;  // who has the session
+  uint64_t memory_bytes = 0;  // held for the session at present
   std::vector<PathReport> paths;
   bool operator==(const UserReport&) const = default;
 };

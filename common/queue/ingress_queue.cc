@@ -114,7 +114,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
     f.deficit = kQuantum;
     push_back(new_flows_, flow, true);
   }
-  while (bytes_ > kIngressBytes) drop_from_longest(drops);
+  while (bytes_ > kIngressBytes || packets_ > kIngressPackets) drop_from_longest(drops);
 }
 
 Packet IngressQueue::take_head(Flow& f) {
@@ -250,7 +250,7 @@ void IngressQueue::skip(bool on_purpose, Time now) {
 }
 
 size_t IngressQueue::memory_bytes() const {
-  return bytes_ + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) +
+  return packets_ * kPacketBuffer + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) +
          (buckets_ ? sizeof *buckets_ : 0);
 }
 

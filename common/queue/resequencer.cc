@@ -29,7 +29,6 @@ Resequencer::Lane& Resequencer::lane_at(LaneId id) {
 Resequencer::Disorder& Resequencer::disorder_of(Lane& lane) {
   if (!lane.disorder) {
     lane.disorder = std::make_unique<Disorder>();
-    ++disorders_;
   }
   return *lane.disorder;
 }
@@ -233,7 +232,6 @@ void Resequencer::settle(LaneId id, Lane& lane, Time now) {
   ring_bytes_ -= bytes;
   pool_.refund(bytes);
   lane.disorder.reset();
-  --disorders_;
 }
 
 void Resequencer::on_timer(Time now, Deliveries& out) {
@@ -262,9 +260,13 @@ void Resequencer::on_timer(Time now, Deliveries& out) {
 }
 
 size_t Resequencer::memory_bytes() const {
-  size_t blocks = 0;
-  for (const auto& b : blocks_) blocks += b ? sizeof(Block) : 0;
-  return held_bytes_ + ring_bytes_ + blocks + slots_.capacity() * sizeof(Slot) + disorders_ * sizeof(Disorder);
+  size_t lanes = 0;
+  for (const auto& b : blocks_) {
+    if (!b) continue;
+    lanes += sizeof(Block);
+    for (const Lane& lane : *b) lanes += lane.disorder ? sizeof(Disorder) + lane.disorder->skipped.capacity() * sizeof(Range) : 0;
+  }
+  return held_bytes_ + ring_bytes_ + lanes + slots_.capacity() * sizeof(Slot) + waiting_.capacity() * sizeof(uint16_t);
 }
 
 }  // namespace hawser

@@ -87,7 +87,6 @@ class Resequencer {
   PacketPool& pool_;
   std::array<std::unique_ptr<Block>, kLanes / kLanesPerBlock> blocks_;
   std::vector<uint16_t> waiting_;     // lanes with a gap, and some whose gap has just been filled
-  size_t disorders_ = 0;
   std::vector<Slot> slots_;
   uint32_t free_slot_ = 0;
   size_t held_ = 0, held_bytes_ = 0, ring_bytes_ = 0;

@@ -42,6 +42,15 @@ void SentPackets::trim_front() {
 
 SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bool app_limited) {
   trim_front();  // ack-only datagrams get no ack that would do it
+  // Nor may a peer that acknowledges nothing make us remember for ever: neither the answers to what it asks while a ping or a
+  // challenge of ours is outstanding, nor the packets of what was given up. Unanswered data makes a path suspect before that.
+  while (ring_size_ >= kMaxAnswered && eliciting_in_flight_ * 4 < ring_size_ && at(base_).segment_count == 0) {
+    retire(base_, at(base_));
+    trim_front();
+  }
+  if (!lost_.empty() && now - lost_.front().sent_at > kLostMemory) {
+    std::erase_if(lost_, [&](const LostPacket& p) { return now - p.sent_at > kLostMemory; });
+  }
   if (ring_size_ == ring_.size()) grow();
   if (bytes_in_flight_ == 0) {
     // A new flight: the sample must not span the idle time before it.
@@ -279,6 +288,13 @@ void SentPackets::abandon_in_flight() {
     if (!p.settled) retire(pn, p);
   }
   loss_time_ = Time::infinite();
+}
+
+size_t SentPackets::memory_bytes() const {
+  size_t packets = 0;
+  for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) packets += at(pn).segment_count;
+  for (const LostPacket& p : lost_) packets += p.segment_count;
+  return ring_.capacity() * sizeof(SentPacket) + lost_.capacity() * sizeof(LostPacket) + packets * kPacketBuffer;
 }
 
 Time SentPackets::oldest_unacked() const {

@@ -90,7 +90,8 @@ class SentPackets {
   uint64_t sent_packets() const { return base_ + ring_size_; }
   uint64_t lost_packets() const { return lost_packets_; }
   size_t tracked() const { return ring_size_; }
-  size_t memory_bytes() const { return ring_.capacity() * sizeof(SentPacket) + lost_.capacity() * sizeof(LostPacket); }
+  // With the buffers of the packets that may have to be sent again; one that was sent twice counts twice.
+  size_t memory_bytes() const;
 
  private:
   SentPacket& at(uint64_t pn) { return ring_[(head_ + (pn - base_)) & (ring_.size() - 1)]; }

@@ -17,7 +17,7 @@ struct OutgoingDatagram {
 class EndpointBase : public Endpoint {
  public:
   EndpointBase(Role role, const CommonConfig& config, Rng& rng)
-      : role_(role), rng_(rng), packet_pool_(2048, config.packet_pool_bytes), hash_seed_(rng.next_u64()) {}
+      : role_(role), rng_(rng), packet_pool_(kPacketBuffer, config.packet_pool_bytes), hash_seed_(rng.next_u64()) {}
 
   PacketPool& pool() override { return packet_pool_; }
 

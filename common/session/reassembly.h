@@ -1,6 +1,7 @@
 // Joins the two pieces of a packet that was too large for a path. Bounded: the oldest unfinished packet gives way.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "common/constants.h"
@@ -39,6 +40,10 @@ class Reassembly {
     if (entry->last == f.last) return {};  // the same piece again
     outer_ecn = ecn::joined(entry->outer_ecn, outer_ecn);
     return join(*entry, f, drops);
+  }
+
+  size_t memory_bytes() const {
+    return kPacketBuffer * static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return bool{e.first}; }));
   }
 
  private:

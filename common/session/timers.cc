@@ -183,7 +183,8 @@ void Session::confirm_keys(Time) {
 }
 
 size_t Session::memory_bytes() const {
-  size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes();
+  size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes() + reassembly_.memory_bytes();
+  n += reinjections_.capacity() * sizeof(SegmentRef);
   for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
   for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
   return n;

@@ -68,6 +68,7 @@ StatusReport two_paths() {
   p.share = 0.33;
   p.copied_packets = 17;
   p.copied_bytes = 3900;
+  r.memory_bytes = 480'000;
   p.rx_bytes = 8'000'000'000;
   r.paths.push_back(p);
   r.health.clear();
@@ -181,6 +182,7 @@ TEST_CASE("server status reads back what was written") {
   user.scheduler = "ecf";
   user.congestion = "olia";
   user.rx_bytes = 9;
+  user.memory_bytes = 65536;
   user.paths = two_paths().paths;
   report.users = {user};
   report.drops = {{"auth", 4}};

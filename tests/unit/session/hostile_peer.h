@@ -107,6 +107,7 @@ class HostilePeer {
   std::vector<Time> delivered_at;
   uint64_t data_to_client = 0, datagrams_to_client = 0;
   bool acknowledges = false;  // honestly, each datagram at once
+  bool answers_challenges = true;
 
  private:
   void shake_hands() {
@@ -199,7 +200,8 @@ class HostilePeer {
     while (reader.next(frame) == wire::FrameReader::Next::frame) {
       eliciting = eliciting || wire::is_ack_eliciting(frame);
       if (std::holds_alternative<wire::DataFrame>(frame)) ++data_to_client;
-      if (const auto* c = std::get_if<wire::PathChallengeFrame>(&frame)) challenges.emplace_back(path, c->data);
+      const auto* c = std::get_if<wire::PathChallengeFrame>(&frame);
+      if (c && answers_challenges) challenges.emplace_back(path, c->data);
     }
     if (eliciting && acknowledges) to_acknowledge.emplace_back(path, pn.value);
   }

@@ -182,6 +182,88 @@ TEST_CASE("notices that packets are given up, for all lanes and far ahead, cost 
   CHECK(p.delivered.size() == 1);
 }
 
+TEST_CASE("a peer that acknowledges nothing pins no buffers that all sessions share") {
+  HostilePeer p(64u << 20);
+  size_t most = 0;
+  for (int second = 0; second < 150; ++second) {  // a key's life is not much longer
+    for (int i = 0; i < 50; ++i) {
+      p.send_to_client(static_cast<uint32_t>(i));
+      p.run(Duration::millis(20));
+    }
+    p.send(0, [](wire::FrameWriter& w) { w.write(wire::PingFrame{}); });
+    most = std::max(most, p.server->pool().in_use());
+  }
+  CHECK(most < 1000);
+  CHECK(p.session().memory_bytes < kMemoryBound);
+}
+
+TEST_CASE("a peer that asks and asks and acknowledges nothing: what was sent to it is not remembered for ever") {
+  HostilePeer p(64u << 20);
+  SECTION("on a path that works") {}
+  SECTION("on a path that it never proves") {
+    p.answers_challenges = false;
+    p.send(1, [](wire::FrameWriter& w) { w.write(wire::PathChallengeFrame{{1}}); });
+  }
+  const uint32_t path = p.answers_challenges ? 0 : 1;
+  for (int i = 0; i < 400'000; ++i) {
+    p.send(path, [](wire::FrameWriter& w) { w.write(wire::PingFrame{}); });
+    if (i % 10 == 0) p.run(Duration::micros(100));
+  }
+  CHECK(p.datagrams_to_client > 100'000);
+  CHECK(p.session().memory_bytes < kMemoryBound);
+}
+
+TEST_CASE("the smallest packets for a user who takes none fill no more buffers than the largest would") {
+  HostilePeer p(64u << 20);
+  size_t most = 0;
+  for (uint32_t i = 0; i < 60'000; ++i) {
+    const auto bytes = make_packet(p.server_ip, p.client_ip, i, 32, static_cast<uint16_t>(5000 + i % 100));
+    Packet packet = p.server->pool().copy_of(bytes);
+    if (packet) p.server->on_packets(std::span(&packet, 1), p.now);
+    most = std::max(most, p.server->pool().in_use());
+  }
+  CHECK(most * p.server->pool().buffer_size() <= (16u << 20) + (1u << 20));
+  CHECK(p.dropped(DropReason::ingress_full) > 0);
+}
+
+TEST_CASE("everything at once: a session stays within its bound of memory, and the bound is no idle word") {
+  HostilePeer p(128u << 20);
+  p.acknowledges = true;
+  for (uint32_t path = 1; path < kMaxPaths; ++path) p.send(path, [](wire::FrameWriter& w) { w.write(wire::PathChallengeFrame{{1}}); });
+  p.run(Duration::seconds(1));
+  p.acknowledges = p.answers_challenges = false;
+  size_t most = 0;
+  const auto look = [&] { most = std::max(most, p.session().memory_bytes); };
+  const auto piece = make_packet(p.client_ip, p.server_ip, 1, 1300);
+  for (uint32_t round = 0; round < 12; ++round) {
+    // Every lane with gaps, ordered and not, given up and waited for; pieces; small packets for a user who takes none.
+    for (uint16_t lane = 0; lane < kLanes; ++lane) {
+      for (uint32_t k = 0; k < 3; ++k) p.send_data(lane, round * 700 + k * 200 + 1, 32, (lane + k) % 3 == 0);
+      if (lane % 100) continue;
+      p.send(lane % kMaxPaths, [&](wire::FrameWriter& w) {
+        wire::FragmentFrame f;
+        f.lane = LaneId{lane};
+        f.seq24 = round * 700 + 300;
+        f.payload = ByteSpan(piece).first(700);
+        w.write(f);
+      });
+    }
+    for (uint32_t i = 0; i < 3000; ++i) {
+      const auto bytes = make_packet(p.server_ip, p.client_ip, i, 32, static_cast<uint16_t>(5000 + i % 200));
+      Packet packet = p.server->pool().copy_of(bytes);
+      if (packet) p.server->on_packets(std::span(&packet, 1), p.now);
+    }
+    look();
+    p.run(Duration::millis(350));
+    look();
+  }
+  INFO("most " << most << " of " << kSessionBytes);
+  CHECK(most <= kSessionBytes);
+  CHECK(most > kSessionBytes / 2);
+  p.run(Duration::seconds(30));
+  CHECK(p.session().memory_bytes < most);
+}
+
 TEST_CASE("more paths than a session may have are refused and counted") {
   HostilePeer p;
   for (uint32_t path = 1; path < 60; ++path) p.send(path, [](wire::FrameWriter& w) { w.write(wire::PingFrame{}); });

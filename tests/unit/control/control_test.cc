@@ -183,9 +183,13 @@ TEST_CASE("server status reads back what was written") {
   user.congestion = "olia";
   user.rx_bytes = 9;
   user.memory_bytes = 65536;
+  user.worker = 1;
   user.paths = two_paths().paths;
   report.users = {user};
   report.drops = {{"auth", 4}};
+  report.udp_steering = "program";
+  report.tun_steering = "flows";
+  report.workers = {{1, 20, 30}, {0, 4, 5}};
   report.health = {{"forwarding-off", std::nullopt, "high", "t", "f"}};
   CHECK(must(parse_server_status(render_json(report))) == report);
   const Json json = Json::parse(render_json(report));
@@ -363,4 +367,12 @@ TEST_CASE("the table of vpn-server status") {
         "laptop  10.9.0.2  198.51.100.4:40112  active   28 ms  0.1 %    96 Mb/s   19 Mb/s  8.1 GB\n"
         "laptop  10.9.0.2  192.0.2.9:51000     active   51 ms  0.9 %    47 Mb/s  8.0 Mb/s  8.0 GB\n"
         "phone   10.9.0.3  -                   no path      -      -          -         -     0 B\n");
+  report.users.clear();
+  report.workers = {{1, 20, 30}};
+  CHECK(server_status_table(report, UnixTime{1060}, {}).find("workers") == std::string::npos);
+  report.workers.push_back({1, 4, 5});
+  report.drops["worker_ring"] = 6;
+  CHECK(server_status_table(report, UnixTime{1060}, {}) ==
+        "server  running 1 m  ·  2 sessions  ·  from users 27 Mb/s  to users 143 Mb/s\n"
+        "2 workers; handed on between them: 24 datagrams, 35 packets, dropped: 6\n");
 }

@@ -30,6 +30,8 @@ constexpr double kProbeLossExcess =
     0.05;  // loss while probing above that while cruising: the queue is shorter than the probe
 constexpr double kLossWithQueue = 0.02;  // loss above the radio's own together with a queue: the buffer is full
 constexpr double kLossCut = 0.85;
+constexpr double kOvershootLoss = 0.15;  // in a round of startup, of so many datagrams at least
+constexpr uint64_t kOvershootDatagrams = 8;
 constexpr double kFarBelow = 0.7;
 constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
 constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
@@ -78,6 +80,7 @@ void ModelController::enter(Phase phase, Time now) {
       pacing_gain_ = kStartupGain;
       break;
     case Phase::drain:
+      rate_found_ = true;
       pacing_gain_ = kDrainGain;
       break;
     case Phase::probe_up:
@@ -101,13 +104,15 @@ void ModelController::enter(Phase phase, Time now) {
 }
 
 void ModelController::update_delays(const CongestionSample& s) {
-  // A pause of ours empties the queue: that is no jitter.
-  if (s.ack.sample_app_limited) {
+  // A pause of ours empties the queue: that is no jitter. At the start there is no queue yet, and little else to go by:
+  // whoever takes a radio's jitter for a queue there ends the search far below the path's rate.
+  const bool paused = rate_found_ && s.ack.sample_app_limited;
+  if (paused) {
     forward_wander_.interrupt();
     rtt_wander_.interrupt();
   }
   const bool steady =
-      ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up) && !s.ack.sample_app_limited;
+      !rate_found_ || (!paused && ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up));
   if (s.ack.largest_newly_acked) {
     forward_.on_sample(s.ack.largest_sent_at, s.ack.largest_received_at, s.now);
     round_.queue.add(forward_.latest() - forward_.min());
@@ -146,19 +151,23 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
 }
 
 void ModelController::check_startup_done(const CongestionSample& s) {
+  // The buffer overflows. Waiting for the round's end, or for one with enough to send, would repeat it.
+  if (round_.lost >= kOvershootDatagrams * datagram_ && round_.lost + round_.acked > 2 * kOvershootDatagrams * datagram_ &&
+      round_.loss() > kOvershootLoss) {
+    return enter(Phase::drain, s.now);
+  }
   if (!round_ended_) return;
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_built = queue > s.rtt.min() / 4 + Duration::millis(4) + forward_wander_.value();
   // Not enough to send says nothing about the path, unless a queue grows all the same.
   if (round_.app_limited && !queue_built) return;
-  const bool loss_storm = round_.loss() > 0.2 && round_.lost >= 8u * datagram_;
-  if (bandwidth_ >= full_bandwidth_ * 1.25 && !loss_storm) {
+  if (bandwidth_ >= full_bandwidth_ * 1.25) {
     full_bandwidth_ = bandwidth_;
     full_bandwidth_rounds_ = 0;
     return;
   }
   // A plateau, and the queue shows it too: one round is enough then.
-  full_bandwidth_rounds_ += queue_built ? 3 : loss_storm ? 2 : 1;
+  full_bandwidth_rounds_ += queue_built ? 3 : 1;
   if (full_bandwidth_rounds_ >= 3) enter(Phase::drain, s.now);
 }
 
@@ -266,9 +275,10 @@ void ModelController::set_outputs(const CongestionSample& s) {
       pacing_ = BitRate::from_bytes_over(static_cast<double>(window_), rtt.smoothed()) * kStartupGain;
     return;
   }
-  const double floor_rate = static_cast<double>(kMinDatagrams * datagram_);
-  pacing_ = std::max(bandwidth_ * pacing_gain_, BitRate::from_bytes_over(floor_rate, rtt.smoothed()));
   const bool starting = phase_ == Phase::startup;
+  // The first samples are of a handshake's few datagrams: what follows must not be paced by them.
+  const double least = !rate_found_ ? kStartupGain * kInitialDatagrams * datagram_ : 1.0 * kMinDatagrams * datagram_;
+  pacing_ = std::max(bandwidth_ * pacing_gain_, BitRate::from_bytes_over(least, rtt.smoothed()));
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
   const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
   Duration allowed = allowed_queue(rtt);

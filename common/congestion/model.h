@@ -108,6 +108,7 @@ class ModelController final : public Controller {
   Round round_;
   int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
 
+  bool rate_found_ = false;  // startup has ended once
   BitRate full_bandwidth_;  // startup: the plateau's height
   int full_bandwidth_rounds_ = 0;
   int cruise_sixteenths_ = 0;  // length of this cruise, in sixteenths of a round

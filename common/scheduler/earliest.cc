@@ -37,7 +37,11 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
     if (room && (!best_now || a < best_now_arrival)) best_now = &p, best_now_arrival = a;
   }
   on_purpose_ = false;
-  if (!best_now) return std::nullopt;
+  if (!best_now) {
+    // A secondary path has room and joins once the preferred ones are full: the wait until then is no queue's.
+    on_purpose_ = tier == 0 && std::any_of(paths.begin(), paths.end(), [](const PathView& p) { return p.tier == 1 && p.has_room; });
+    return std::nullopt;
+  }
   if (best_now == best) return best_now->index;
   // Waiting for a better path would be earlier. Urgent packets wait for it. The receiver can hold what comes early by a
   // detour only within a budget; beyond it the detour is none, and the wait is an ordinary queue's. What is lost comes later

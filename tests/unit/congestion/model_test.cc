@@ -157,10 +157,18 @@ TEST_CASE("the model fills a link and keeps its queue small") {
 }
 
 TEST_CASE("a rate that falls to a fifth is followed, and the queue does not stay") {
-  const LinkResult r = run(50e6, Duration::millis(15), 0, 400'000, Duration::seconds(20), 10e6);
-  INFO(r.mbps << " Mbit/s, queue " << r.mean_queue_ms << " ms, loss " << r.loss);
-  CHECK(r.mbps > 9.3);
-  CHECK(r.mean_queue_ms < 60);
+  // How much stands at first depends on the moment: a probe, a drain. So several moments.
+  constexpr int kMoments = 10;
+  double queue_ms = 0;
+  for (int i = 0; i < kMoments; ++i) {
+    const Duration length = Duration::seconds(20) + Duration::millis(130) * i;
+    const LinkResult r = run(50e6, Duration::millis(15), 0, 400'000, length, 10e6);
+    INFO(r.mbps << " Mbit/s, queue " << r.mean_queue_ms << " ms, loss " << r.loss);
+    CHECK(r.mbps > 9.3);
+    CHECK(r.mean_queue_ms < 90);
+    queue_ms += r.mean_queue_ms / kMoments;
+  }
+  CHECK(queue_ms < 35);
 }
 
 TEST_CASE("two senders at one link come to even shares, the later one from nothing, both ways round") {

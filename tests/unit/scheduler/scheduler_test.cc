@@ -66,6 +66,14 @@ TEST_CASE("earliest") {
     CHECK_FALSE(s->pick(kBulk, v));
     CHECK_FALSE(s->waits_on_purpose());  // an ordinary queue's wait: CoDel may tell the sender
   }
+  SECTION("the wait for a preferred path is on purpose while a secondary one that may join has room; a backup may not") {
+    PathView v[] = {view(0, 10, false, 3), view(1, 40, true, 0, 1)};
+    CHECK_FALSE(s->pick(kBulk, v));
+    CHECK(s->waits_on_purpose());
+    v[1].tier = 2;
+    CHECK_FALSE(s->pick(kBulk, v));
+    CHECK_FALSE(s->waits_on_purpose());
+  }
   SECTION("an expected repair is no reason to leave a longer way alone: what is lost is not what is held") {
     PathView v[] = {view(0, 10, false, 3), view(1, 120, true)};
     v[1].loss = 0.3;

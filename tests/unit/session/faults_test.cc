@@ -188,7 +188,10 @@ TEST_CASE("a black hole for full-size datagrams in mid-download is found, verifi
   net.at_client_times.clear();
   download(Duration::seconds(3));
   net.run(Duration::millis(500));
-  CHECK(net.at_client.size() == marker);
+  // While nothing gets through a queue stands, which is CoDel's to judge; nothing else may go missing.
+  const uint64_t by_codel = net.server->sessions(net.now)[0].drops[DropReason::ingress_aqm];
+  CHECK(net.at_client.size() + by_codel == marker);
+  CHECK(by_codel <= 2);
   Duration longest;
   for (size_t i = 1; i < net.at_client_times.size(); ++i) longest = std::max(longest, net.at_client_times[i] - net.at_client_times[i - 1]);
   CHECK(longest < Duration::millis(400));

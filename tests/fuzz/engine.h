@@ -62,7 +62,7 @@ inline void set_common(CommonConfig& c) {
 }
 
 inline std::unique_ptr<Endpoint> make_fuzz_server(Rng& rng) {
-  ServerConfig c{{}, Identities::get().server.clone(), {}, {}, {}, {}, {}, 100};
+  ServerConfig c{{}, Identities::get().server.clone(), {}, {}, {}, {}, {}, 100, {}};
   set_common(c);
   c.server_v4 = kServerV4;
   c.endpoints = {kServerAddress};

@@ -97,7 +97,10 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
     });
     native = native || (n < endpoints_.size() && !sources.empty());
     has_address = native || (has_address || (!sources.empty() && !nat64_->guessing()));
-    for (const auto& [source, way] : ways_of(i, sources, endpoint.ip)) {
+    std::vector<std::pair<InterfaceAddress, RouteToPeer>> by = ways_of(i, sources, endpoint.ip);
+    // Each endpoint has its share: the network decides how many addresses, gateways and translators there are.
+    if (by.size() > kMaxLinks / endpoints.size()) by.resize(kMaxLinks / endpoints.size());
+    for (const auto& [source, way] : by) {
       has_route = true;
       add_wanted(i, source, way, endpoint, wanted);
     }
@@ -180,14 +183,13 @@ void Links::number_lines(std::map<Key, Wanted>& wanted) {
 
 // The server's addresses, and without IPv4 on the interface its IPv4 ones as the network's translator knows them.
 std::vector<SocketAddress> Links::endpoints_for(const Interface& i) const {
-  std::vector<SocketAddress> all = endpoints_;
-  if (!nat64_ || i.addresses.empty() || i.addresses.front().address.is_v4()) return all;
-  for (const SocketAddress& e : endpoints_) {
-    for (const IpPrefix& prefix : nat64_->prefixes()) {
-      if (const auto translated = nat64_address(prefix, e.ip)) all.push_back({*translated, e.port, 0});
-    }
-  }
-  return all;
+  if (i.addresses.empty() || i.addresses.front().address.is_v4()) return endpoints_;
+  return all_endpoints();
+}
+
+std::vector<SocketAddress> Links::all_endpoints() const {
+  if (!nat64_) return endpoints_;
+  return with_translated(endpoints_, nat64_->prefixes(), kMaxTried);
 }
 
 void Links::add_unusable(const Interface& i, std::string reason, std::string text) {
@@ -209,13 +211,7 @@ void Links::note_missing_names() {
 
 void Links::load_routes() {
   std::vector<IpAddress> destinations = {somewhere(IpAddress::Family::v4), somewhere(IpAddress::Family::v6)};
-  for (const SocketAddress& e : endpoints_) {
-    destinations.push_back(e.ip);
-    if (!nat64_) continue;
-    for (const IpPrefix& prefix : nat64_->prefixes()) {
-      if (const auto translated = nat64_address(prefix, e.ip)) destinations.push_back(*translated);
-    }
-  }
+  for (const SocketAddress& e : all_endpoints()) destinations.push_back(e.ip);
   if (auto routes = RouteTable::load(destinations)) {
     routes_ = std::move(*routes);
   } else {

@@ -89,6 +89,7 @@ class Links {
   void reconcile();
   void consider(const Interface& interface, std::map<Key, Wanted>& wanted);
   std::vector<SocketAddress> endpoints_for(const Interface& interface) const;
+  std::vector<SocketAddress> all_endpoints() const;
   void add_unusable(const Interface& interface, std::string reason, std::string text);
   void note_missing_names();
   void log_unusable(const std::vector<Unusable>& before);
@@ -122,7 +123,13 @@ class Links {
 
 // More addresses of a server than these are not tried.
 inline constexpr size_t kMaxEndpoints = 8;
+// With those that a translator of the network adds: each of them once more.
+inline constexpr size_t kMaxTried = 2 * kMaxEndpoints;
 // Nor more gateways of one interface and family, whoever advertises them.
 inline constexpr size_t kMaxGateways = 4;
+// Sockets of one interface: as many as it can need without a translator and without addresses that are about to go. What the
+// network adds of these shares the room.
+inline constexpr size_t kMaxLinks = kMaxEndpoints * kMaxSources * kMaxGateways;
+static_assert(kMaxLinks >= kMaxTried * kMaxSources, "each endpoint is tried from all sources");
 
 }  // namespace hawser::client

@@ -37,6 +37,7 @@ std::optional<IpAddress> nat64_address(const IpPrefix& prefix, const IpAddress& 
 std::vector<IpPrefix> nat64_prefixes(std::span<const IpAddress> answers) {
   std::vector<IpPrefix> found;
   for (const IpAddress& a : answers) {
+    if (found.size() == kMaxNat64Prefixes) break;
     if (!a.is_v6()) continue;
     for (const uint8_t length : kLengths) {
       const auto at = places(length);
@@ -49,6 +50,18 @@ std::vector<IpPrefix> nat64_prefixes(std::span<const IpAddress> answers) {
     }
   }
   return found;
+}
+
+std::vector<SocketAddress> with_translated(std::span<const SocketAddress> endpoints, std::span<const IpPrefix> prefixes,
+                                           size_t most) {
+  std::vector<SocketAddress> all(endpoints.begin(), endpoints.end());
+  for (const IpPrefix& prefix : prefixes) {
+    for (const SocketAddress& e : endpoints) {
+      if (all.size() >= most) return all;
+      if (const auto translated = nat64_address(prefix, e.ip)) all.push_back({*translated, e.port, 0});
+    }
+  }
+  return all;
 }
 
 Nat64::Nat64(EventLoop& loop, Log& log, std::function<void()> callback)

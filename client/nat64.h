@@ -16,10 +16,18 @@
 
 namespace hawser::client {
 
-// The prefixes in the answers to ipv4only.arpa, each once; its real addresses are no news.
+// A network has one translator's prefix, or two while it changes it. More would be sockets and handshakes at the wish of whoever
+// answers DNS: a single answer has room for 2000.
+inline constexpr size_t kMaxNat64Prefixes = 2;
+
+// The prefixes in the answers to ipv4only.arpa, each once, the first kMaxNat64Prefixes; its real addresses are no news.
 std::vector<IpPrefix> nat64_prefixes(std::span<const IpAddress> answers);
 // `v4` as the translator of `prefix` knows it (32, 40, 48, 56, 64 or 96 bits); else nothing.
 std::optional<IpAddress> nat64_address(const IpPrefix& prefix, const IpAddress& v4);
+// All of `endpoints`, then the IPv4 ones as translators know them: all by the first prefix, then by the next, until there are
+// `most`.
+std::vector<SocketAddress> with_translated(std::span<const SocketAddress> endpoints, std::span<const IpPrefix> prefixes,
+                                           size_t most);
 
 class Nat64 {
  public:

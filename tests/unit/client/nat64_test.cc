@@ -46,3 +46,29 @@ TEST_CASE("answers that name no translator give no prefix") {
   const std::vector both{addr("64:ff9b::c000:aa"), addr("64:ff9b::c000:ab"), addr("2001:db8:64::c000:aa")};
   CHECK(nat64_prefixes(both) == std::vector{prefix("64:ff9b::/96"), prefix("2001:db8:64::/96")});
 }
+
+// A network answers what it likes, and each prefix would be sockets and handshakes for each address of the server.
+TEST_CASE("an answer with many prefixes gives two") {
+  std::vector<IpAddress> answers;
+  for (uint32_t n = 0; n < 2000; ++n) {
+    IpAddress a = addr("2001:db8:64::c000:aa");
+    a.bytes[6] = static_cast<uint8_t>(n >> 8);
+    a.bytes[7] = static_cast<uint8_t>(n);
+    answers.push_back(a);
+  }
+  CHECK(nat64_prefixes(answers) == std::vector{prefix("2001:db8:64::/96"), prefix("2001:db8:64:1::/96")});
+}
+
+TEST_CASE("translated endpoints follow the real ones, all by the first prefix first, up to a bound") {
+  const auto at = [](const char* text) { return *SocketAddress::parse(text); };
+  const std::vector endpoints{at("192.0.2.33:443"), at("[2001:db8::1]:443"), at("192.0.2.34:4430")};
+  const std::vector prefixes{prefix("2001:db8:64::/96"), prefix("64:ff9b::/96")};
+  std::vector all = endpoints;
+  all.insert(all.end(), {at("[2001:db8:64::c000:221]:443"), at("[2001:db8:64::c000:222]:4430"), at("[64:ff9b::c000:221]:443"),
+                         at("[64:ff9b::c000:222]:4430")});
+  CHECK(with_translated(endpoints, prefixes, 16) == all);
+  all.resize(6);
+  CHECK(with_translated(endpoints, prefixes, 6) == all);
+  CHECK(with_translated(endpoints, prefixes, 3) == endpoints);
+  CHECK(with_translated(endpoints, {}, 16) == endpoints);
+}

@@ -298,6 +298,7 @@ void Links::reconcile_routing(std::map<Key, Wanted>& wanted) {
     if (it != routing_.end()) {
       // What another program made of our routes stays: the link goes on with it.
       if (auto ok = setup_.routing->update_path(it->second, path); !ok) {
+        incomplete_ = true;
         setup_.log->write_limited(LogLevel::warning, "update " + path.interface,
                                   path.interface + ": " + ok.error().message, now());
       }
@@ -340,8 +341,12 @@ void Links::add_or_update(const Key& key, const Wanted& wanted) {
   const uint32_t mark = path == routing_.end() ? 0 : setup_.routing->mark(path->second);
   if (it != links_.end()) {
     if (it->second.mark != mark) {
-      if (auto ok = setup_.pump->mark_link(it->second.id, mark); !ok) setup_.log->warning(ok.error().message);
-      it->second.mark = mark;
+      if (auto ok = setup_.pump->mark_link(it->second.id, mark); ok) {
+        it->second.mark = mark;
+      } else {
+        incomplete_ = true;
+        setup_.log->warning(ok.error().message);
+      }
     }
     if (it->second.priority == wanted.up.priority) return;
     it->second.priority = wanted.up.priority;

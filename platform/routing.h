@@ -49,7 +49,8 @@ class Routing {
   Result<PathHandle> add_path(const PathRouting& path);
   // Gone already is fine.
   Status remove_path(PathHandle handle);
-  // Removes it and installs it anew; the handle stays valid. Does nothing when nothing differs.
+  // Removes it and installs it anew; the handle stays valid. Does nothing when nothing differs. On error the path is not
+  // installed: again, with whatever path.
   Status update_path(PathHandle handle, const PathRouting& path);
 
   // What the sockets of this path must be marked with (SO_MARK); 0: nothing.

@@ -278,6 +278,8 @@ Status Routing::update_path(PathHandle handle, const PathRouting& path) {
   if (found == paths_.end()) return Error{ExitCode::unexpected, "no such path"};
   Installed& installed = found->second;
   if (installed.path == path) return Done{};
+  // Until all is in, nothing counts as installed: whatever is wished after a failure, the same too, is installed then.
+  installed.path = {};
   // Old out, then new in: both at once would collide in the table. Sockets on the path see a gap of microseconds.
   if (Status reverted = revert_all(installed.changes); !reverted) return reverted;
   Result<std::vector<ChangeId>> changes = install(path, installed.table);

@@ -318,6 +318,26 @@ TEST_CASE("a path whose device is gone is removed without complaint; one that ca
   CHECK(log->commands().empty());
 }
 
+TEST_CASE("a path whose change failed is installed by the next wish, though it be the old one") {
+  if (!fresh_namespace()) return;
+  const Laptop net;
+  const auto log = open_log(net.log_path());
+  Routing routing(*log, "home");
+  const Result<Routing::PathHandle> handle = routing.add_path(path2());
+  REQUIRE(handle);
+  const std::string installed = routing_state();
+  PathRouting impossible = path2();
+  impossible.interface = "e9";
+  REQUIRE_FALSE(routing.update_path(*handle, impossible));
+  CHECK(log->commands().empty());
+  REQUIRE_FALSE(routing.update_path(*handle, impossible));
+  REQUIRE(routing.update_path(*handle, path2()));
+  CHECK(routing_state() == installed);
+  ip("link set e2 down");
+  ip("link set e2 up");
+  CHECK(routing.restore().count == 2);
+}
+
 TEST_CASE("a dry run prints what a real run does, and does nothing") {
   if (!testing::fresh_namespace_with_tun()) return;
   const Laptop net;

@@ -50,6 +50,7 @@ for unit in hawser-server.service hawser@home.service; do
   for line in NoNewPrivileges=yes 'DeviceAllow=/dev/net/tun rw' Type=notify LimitCORE=0; do
     grep -qxF "$line" "$units/$unit" || fail "$unit lacks $line"
   done
+  grep -q '^LimitNOFILE=' "$units/$unit" || fail "$unit leaves the number of its sockets to systemd's default"
 done
 
 step 'the user and the folders'

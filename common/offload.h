@@ -12,8 +12,7 @@ struct OffloadChoice {
   bool tun_uso = true;  // UDP super-packets; never without tun_tso
   // A server's with several workers: what the kernel hands to the right one at once.
   bool udp_steering = true;  // datagrams by their receiver index
-  bool tun_queues = true;    // packets of the TUN, by their flow
-  bool tun_steering = true;  // ... by their destination; never without tun_queues
+  bool tun_steering = true;  // packets of the TUN by their destination
   bool operator==(const OffloadChoice&) const = default;
 };
 

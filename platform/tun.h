@@ -38,12 +38,12 @@ class TunDevice {
   // Errors: permission (4), no /dev/net/tun (8), name taken (10).
   // `wanted` is tried; what the kernel grants is in offload(). `multi_queue`: so are several queues, for open_queue().
   static Result<TunDevice> open(const std::string& name, TunOffload wanted = {}, bool multi_queue = false);
-  // The same device for another worker: with a queue of its own, or, where the device has but one, for writing only. The
-  // kernel chooses a packet's queue: that by which its flow's other direction was written last, unless steer() gives it the rule.
-  Result<TunDevice> open_queue() const;
-  // The kernel puts each packet into the queue that `s` says, this one being the first, the others in the order of their
-  // opening. False when it cannot: it has one queue, or lets us load no program.
+  // Before open_queue(): the kernel shall put each packet into the queue that `s` says, this one being the first, the others
+  // in the order of their opening. False when it cannot: it has one queue, or lets us load no program.
   bool steer(const Steering& s);
+  // The same device for another worker: with a queue of its own when it is steered, else for writing only. Left to itself
+  // the kernel would move a flow from queue to queue, and its packets would overtake each other.
+  Result<TunDevice> open_queue() const;
   bool steered() const { return steered_; }
   bool multi_queue() const { return multi_queue_; }
   // False for one that is for writing only.

@@ -420,7 +420,7 @@ void Daemon::status(std::function<void(const ServerStatusReport&)> report) {
     std::optional<std::string> udp, tun;
     if (exchange_) {
       udp = udp_steered_ ? "program" : "rings";
-      tun = network_->tun().steered() ? "program" : network_->tun().multi_queue() ? "flows" : "rings";
+      tun = network_->tun().steered() ? "program" : "rings";
     }
     all->report(make_status({settings_, public_key_, network_->name(), tunnel_addresses_, workers_.front()->pump().listening(), all->workers,
                              udp, tun, started_, started_wall_}));

@@ -17,7 +17,7 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
   auto undo = UndoLog::open(common.state_dir + "/server/undo.json");
   if (!undo) return undo.error();
   auto tun = TunDevice::open(settings.interface, {settings.offload.tun_tso, settings.offload.tun_uso},
-                             steering.workers > 1 && settings.offload.tun_queues);
+                             steering.workers > 1 && settings.offload.tun_steering);
   if (!tun) return tun.error();
 
   Network network(std::move(*tun), std::move(*undo));
@@ -43,14 +43,14 @@ Result<Network> Network::open(const CommonOptions& common, const ServerSettings&
   return network;
 }
 
-// With one queue the first worker reads for all. Without the program the kernel follows the flows, which is nearly as good.
+// Without the program there is one queue, which the first worker reads for all.
 Status Network::open_queues(const ServerSettings& settings, const Steering& steering) {
+  if (steering.workers > 1 && settings.offload.tun_steering) tun_.steer(steering);
   for (uint32_t worker = 1; worker < steering.workers; ++worker) {
     auto queue = tun_.open_queue();
     if (!queue) return queue.error();
     queues_.push_back(std::move(*queue));
   }
-  if (settings.offload.tun_steering) tun_.steer(steering);
   return Done{};
 }
 

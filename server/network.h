@@ -16,8 +16,9 @@ namespace hawser::server {
 
 class Network {
  public:
-  // Opens the TUN, with a queue for each worker where the kernel has several, sets its MTU (constant for the life of the server) and addresses, turns forwarding on in this network
-  // namespace and says so, makes the firewall table. On an error everything is undone again.
+  // Opens the TUN, with a queue for each worker where the kernel lets us steer, sets its MTU (constant for the life of the
+  // server) and addresses, turns forwarding on in this network namespace and says so, makes the firewall table. On an error
+  // everything is undone again.
   // Errors: permission (not root), system_integration (no TUN, nft), conflict (the interface's name is taken).
   static Result<Network> open(const CommonOptions& common, const ServerSettings& settings, const Steering& steering, uint32_t mtu, Log& log);
   Network(Network&&) = default;

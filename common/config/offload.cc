@@ -19,8 +19,7 @@ struct Name {
 constexpr Name kNames[] = {
     {"udp-gso", &OffloadChoice::udp_gso},           {"udp-gro", &OffloadChoice::udp_gro},
     {"tun-tso", &OffloadChoice::tun_tso},           {"tun-uso", &OffloadChoice::tun_uso},
-    {"udp-steering", &OffloadChoice::udp_steering}, {"tun-queues", &OffloadChoice::tun_queues},
-    {"tun-steering", &OffloadChoice::tun_steering},
+    {"udp-steering", &OffloadChoice::udp_steering}, {"tun-steering", &OffloadChoice::tun_steering},
 };
 
 // Those that the side has; the server's own come last.
@@ -59,8 +58,6 @@ void read_offload(Reader& r, const Value& advanced, OffloadSide side, OffloadCho
   });
   if (out.tun_uso && !out.tun_tso)
     r.wrong(*value, "offload", "missing \"tun-tso\", without which the kernel has no \"tun-uso\"");
-  if (side == OffloadSide::server && out.tun_steering && !out.tun_queues)
-    r.wrong(*value, "offload", "missing \"tun-queues\", without which there is nothing for \"tun-steering\" to choose from");
 }
 
 std::string render_offload(const OffloadChoice& choice, OffloadSide side) {

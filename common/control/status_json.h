@@ -114,7 +114,7 @@ struct ServerStatusReport {
   uint64_t sessions = 0, max_sessions = 0;
   double rx_bps = 0, tx_bps = 0;
   OffloadState offload;
-  // Who brings datagrams and packets to the right worker: the kernel ("program", or for packets "flows"), or we ("rings").
+  // Who brings datagrams and packets to the right worker: the kernel ("program") or we ("rings").
   // Null with one worker.
   std::optional<std::string> udp_steering, tun_steering;  // JSON: steering.udp, steering.tun
   std::vector<WorkerReport> workers;

@@ -124,9 +124,9 @@ Result<TunDevice> TunDevice::open(const std::string& name, TunOffload wanted, bo
 }
 
 Result<TunDevice> TunDevice::open_queue() const {
-  UniqueFd fd(multi_queue_ ? ::open(kDevice, O_RDWR | O_CLOEXEC | O_NONBLOCK) : ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  UniqueFd fd(steered_ ? ::open(kDevice, O_RDWR | O_CLOEXEC | O_NONBLOCK) : ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   if (!fd) return os_error(ExitCode::system_integration, "cannot open another queue of " + name_, errno);
-  if (multi_queue_) {
+  if (steered_) {
     ifreq request{};
     const int flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | (has_header() ? IFF_VNET_HDR : 0);
     if (const int error = attach(fd.get(), name_, flags, request); error != 0)
@@ -134,7 +134,8 @@ Result<TunDevice> TunDevice::open_queue() const {
   }
   TunDevice queue(std::move(fd), name_, index_);
   queue.share_offloads(*this);
-  queue.multi_queue_ = queue.readable_ = multi_queue_;
+  queue.multi_queue_ = multi_queue_;
+  queue.steered_ = queue.readable_ = steered_;
   return queue;
 }
 

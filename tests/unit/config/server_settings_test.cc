@@ -55,15 +55,15 @@ TEST_CASE("every accepted server key changes the settings") {
       {kNetwork + "[users]\nregistry = \"sqlite:/var/x.db\"", [](S s) { return s.registry_file == "/var/x.db"; }},
       {kNetwork + "[advanced]\noffload = \"off\"",
        [](S s) {
-         return s.offload == OffloadChoice{false, false, false, false, false, false, false};
+         return s.offload == OffloadChoice{false, false, false, false, false, false};
        }},
       {kNetwork + "[advanced]\noffload = [\"udp-gso\"]",
        [](S s) {
-         return s.offload == OffloadChoice{true, false, false, false, false, false, false};
+         return s.offload == OffloadChoice{true, false, false, false, false, false};
        }},
-      {kNetwork + "[advanced]\noffload = [\"udp-steering\", \"tun-queues\"]",
+      {kNetwork + "[advanced]\noffload = [\"udp-steering\"]",
        [](S s) {
-         return s.offload == OffloadChoice{false, false, false, false, true, true, false};
+         return s.offload == OffloadChoice{false, false, false, false, true, false};
        }},
       {"workers = 1\n" + kNetwork, [](S s) { return s.workers == 1u; }},
       {"workers = 64\n" + kNetwork, [](S s) { return s.workers == 64u; }},
@@ -121,8 +121,6 @@ TEST_CASE("mistakes in server.toml are told with their place and the fix") {
       {kNetwork + "[users]\nregistry = \"sqlite:\"",
        "4:12: registry = \"sqlite:\" is not \"sqlite:\" and a file name, like \"sqlite:registry.db\""},
       {kNetwork + "[users]\nmax_sessions = 0", "4:16: max_sessions = 0 is not a number from 1 to 1000000"},
-      {kNetwork + "[advanced]\noffload = [\"tun-steering\"]",
-       "4:11: offload = a list is missing \"tun-queues\", without which there is nothing for \"tun-steering\" to choose from"},
       // Not built.
       {kNetwork + "dns = \"upstream\"",
        "3:7: dns = \"upstream\" is not in this version; give a list of addresses, or leave the key out to announce "

@@ -188,7 +188,7 @@ TEST_CASE("server status reads back what was written") {
   report.users = {user};
   report.drops = {{"auth", 4}};
   report.udp_steering = "program";
-  report.tun_steering = "flows";
+  report.tun_steering = "rings";
   report.workers = {{1, 20, 30}, {0, 4, 5}};
   report.health = {{"forwarding-off", std::nullopt, "high", "t", "f"}};
   CHECK(must(parse_server_status(render_json(report))) == report);

@@ -83,6 +83,7 @@ class Daemon {
   Result<std::vector<UdpSocket>> open_sockets();
   Result<std::vector<UdpSocket>> share(std::vector<UdpSocket>& sockets) const;
   Status make_workers(const StaticKeyPair& key, std::vector<UdpSocket> sockets);
+  Status start_workers();
   std::unique_ptr<Endpoint> make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced);
   void watch_signals();
 
@@ -180,9 +181,7 @@ Status Daemon::start() {
   control_ = std::move(*control);
   watch_signals();
   watch_registry();
-  for (const auto& worker : workers_) {
-    if (!on_main(*worker)) worker->start();
-  }
+  if (auto started = start_workers(); !started) return fail(started.error());
 
   std::string where;
   for (const SocketAddress& a : workers_.front()->pump().listening()) where += (where.empty() ? "" : ", ") + a.to_string();
@@ -272,6 +271,19 @@ Status Daemon::make_workers(const StaticKeyPair& key, std::vector<UdpSocket> soc
 }
 
 std::unique_ptr<Endpoint> Daemon::make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced) {
+Status Daemon::start_workers() {
+  for (const auto& worker : workers_) {
+    if (on_main(*worker)) continue;
+    if (auto started = worker->start(); !started) {
+      // Before anything is taken apart: those that run talk to the others.
+      for (const auto& w : workers_) w->stop(wire::CloseReason::shutdown);
+      return Error{started.error().code, started.error().message + "; allow more threads or memory, or set workers = 1 in " +
+                                             common_.config_file()};
+    }
+  }
+  return Done{};
+}
+
   CommonConfig common;
   common.ciphers = supported_ciphers();
   common.cipher_factory = make_cipher;

@@ -49,8 +49,11 @@ void Worker::tell_events() {
   while (endpoint_->poll_event(event)) tell_(*this, event);
 }
 
-void Worker::start() {
-  thread_ = start_thread("worker-" + std::to_string(id_), [this] { loop_->run(); });
+Status Worker::start() {
+  auto thread = start_thread("worker-" + std::to_string(id_), [this] { loop_->run(); });
+  if (!thread) return thread.error();
+  thread_ = std::move(*thread);
+  return Done{};
 }
 
 void Worker::stop(wire::CloseReason reason) {

@@ -52,8 +52,8 @@ class Worker {
   Endpoint& endpoint() { return *endpoint_; }
   const Pump& pump() const { return *pump_; }
 
-  // Starts the thread; not for the first worker.
-  void start();
+  // Starts the thread; not for the first worker. Error: the machine has none to give.
+  Status start();
   // From the main thread: says goodbye to all users, in the worker's thread, and ends that.
   void stop(wire::CloseReason reason);
 

@@ -6,18 +6,27 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <system_error>
+
+#include "platform/linux/oserror.h"
 
 namespace hawser {
 
-std::thread start_thread(const std::string& name, std::function<void()> run) {
+Result<std::thread> start_thread(const std::string& name, std::function<void()> run) {
   // The mask is inherited: set around the start, there is no moment in which the new thread takes a signal.
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread([name, run = std::move(run)] {
-    ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
-    run();
-  });
+  Result<std::thread> thread = std::thread();
+  try {
+    thread = std::thread([name, run = std::move(run)] {
+      ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
+      run();
+    });
+  } catch (const std::system_error& e) {
+    // EAGAIN: a limit of threads, of memory, or a service's TasksMax.
+    thread = os_error(ExitCode::system_integration, "cannot start the thread " + name, e.code().value());
+  }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return thread;
 }

@@ -172,7 +172,7 @@ TEST_CASE("an inbox does in its loop's thread what others post, in order, and no
   std::atomic<uint64_t> ringing{0};
   auto inbox = Inbox::create(**loop, [&] { rung = ringing.load(); });
   REQUIRE(inbox);
-  std::thread poster = start_thread("poster", [&] {
+  auto poster = start_thread("poster", [&] {
     for (int i = 0; i < kPosts; ++i) {
       (*inbox)->post([&, i] {
         if (done++ != i) ++wrong;
@@ -182,9 +182,10 @@ TEST_CASE("an inbox does in its loop's thread what others post, in order, and no
     }
   });
   while (done < kPosts || rung < kPosts) (*loop)->run_once(true);  // a lost one would wait here for ever
-  poster.join();
+  poster->join();
   CHECK(wrong == 0);
 }
 
 }  // namespace
 }  // namespace hawser::server
+  REQUIRE(poster);

@@ -15,7 +15,7 @@ namespace hawser::server {
 // The rings of all workers. Each is used by one thread at either end only, by its worker's Door.
 class Exchange {
  public:
-  static constexpr size_t kRingBytes = 512 << 10;  // some 350 full datagrams: more than a turn of the loop brings
+  static constexpr size_t kRingBytes = 2 << 20;  // some 1300 full datagrams: more than a turn of the loop brings
 
   explicit Exchange(Steering steering, size_t ring_bytes = kRingBytes);
 

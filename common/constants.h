@@ -23,6 +23,7 @@ inline constexpr Duration kTombstoneLife = Duration::seconds(30);         // a c
 // ---- load (PROTOCOL.md, "Denial of service") --------------------------------------------------------------------
 inline constexpr int kHandshakesPerSecondUnproved = 1'000;  // above this an address must prove itself with a cookie
 inline constexpr int kHandshakesPerSecondTotal = 4'000;     // above this initiations are dropped, data goes on
+inline constexpr int kLeastHandshakesPerSecondUnproved = 200;  // of each worker, however many share the two above
 inline constexpr int kHandshakesPerTurn = 64;               // in one on_datagrams call
 inline constexpr int kRefusalsPerSecond = 50;
 

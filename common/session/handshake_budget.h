@@ -1,6 +1,8 @@
 // How many handshakes may be worked on: a flood of them must never starve the data of those who are connected.
 #pragma once
 
+#include <algorithm>
+
 #include "common/constants.h"
 #include "common/types.h"
 
@@ -32,6 +34,9 @@ class TokenBucket {
 
 class HandshakeBudget {
  public:
+  // The workers of a server share its rates; each has enough to be of use.
+  explicit HandshakeBudget(uint32_t workers = 1)
+      : share_(std::max(1.0 / workers, double{kLeastHandshakesPerSecondUnproved} / kHandshakesPerSecondUnproved)) {}
   void begin_turn() { turn_ = kHandshakesPerTurn; }
   // Whether an address must prove itself with a cookie before any curve operation is spent on it.
   bool under_load(Time now) { return !unproved_.available(now); }
@@ -45,9 +50,10 @@ class HandshakeBudget {
   bool may_refuse(Time now) { return refusals_.take(now); }
 
  private:
-  TokenBucket unproved_{kHandshakesPerSecondUnproved, kHandshakesPerSecondUnproved / 4.0};
-  TokenBucket total_{kHandshakesPerSecondTotal, kHandshakesPerSecondTotal / 4.0};
-  TokenBucket refusals_{kRefusalsPerSecond, kRefusalsPerSecond};
+  const double share_;
+  TokenBucket unproved_{share_ * kHandshakesPerSecondUnproved, share_ * kHandshakesPerSecondUnproved / 4};
+  TokenBucket total_{share_ * kHandshakesPerSecondTotal, share_ * kHandshakesPerSecondTotal / 4};
+  TokenBucket refusals_{share_ * kRefusalsPerSecond, share_ * kRefusalsPerSecond};
   int turn_ = kHandshakesPerTurn;
 };
 

@@ -23,7 +23,8 @@ ServerEndpoint::ServerEndpoint(ServerConfig config, Rng& rng)
     : EndpointBase(Role::server, config, rng),
       config_(std::move(config)),
       responder_(config_.static_key),
-      cookies_(config_.static_key.public_key(), rng, Time{}) {}
+      cookies_(config_.static_key.public_key(), rng, Time{}),
+      budget_(config_.steering.workers) {}
 
 // ---- in ----------------------------------------------------------------------------------------------------------
 

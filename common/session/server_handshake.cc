@@ -137,16 +137,17 @@ void ServerEndpoint::hand_over(Lookup& lookup, uint32_t owner, const RegistryAns
   CachedResponse elsewhere{{}, now};
   elsewhere.owner = owner;
   cache(lookup.mac1, std::move(elsewhere));
+  remember(lookup.mac1);  // a replay costs neither curve operations nor a question, here as with the owner
   events_.push_back(Handover{owner, std::move(what)});
 }
 
 void ServerEndpoint::on_handover(HandedHandshake& what, Time now) {
   now_ = now;
-  if (!what.handshake) {
-    for (const UdpTuple& from : what.from) answer_from_cache(what.mac1, from, now);
-    return;
-  }
-  // Only here is it known that these bytes made keys before: who took them now may not have taken them then.
+  // Another worker may have taken a copy of what was answered from here: it gets the same answer.
+  bool answered = false;
+  for (const UdpTuple& from : what.from) answered = answer_from_cache(what.mac1, from, now) || answered;
+  if (answered || !what.handshake) return;
+  // Only here is it sure that these bytes made no keys before: who took them now may not have taken them then.
   if (was_answered_before(what.mac1)) {
     info_.drops.count(DropReason::replay);
     return;

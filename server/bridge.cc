@@ -115,12 +115,13 @@ RegistryAnswer Bridge::answer(const EnrolmentCommit& commit, uint32_t worker, Ti
   return a;
 }
 
-std::optional<wire::CloseReason> Bridge::must_go(UserId user) {
+std::optional<wire::CloseReason> Bridge::must_go(UserId user, const PublicKey& key) {
   const auto record = registry_.find(user, wall_clock());
   // A registry that cannot be read cuts nobody off.
   if (!record) return complain(record.error(), now_), std::nullopt;
   if (!*record || (*record)->state == UserState::removed) return wire::CloseReason::removed;
   if ((*record)->state == UserState::disabled) return wire::CloseReason::disabled;
+  if ((*record)->public_key != key) return wire::CloseReason::replaced;
   return std::nullopt;
 }
 

@@ -29,8 +29,9 @@ class Bridge {
   // Answers the oldest questions, a few at a time, so that a flood of handshakes never holds up data.
   void answer_some(Time now);
 
-  // The registry's word on a user who has a session: nothing when he may stay, else why he must go.
-  std::optional<wire::CloseReason> must_go(UserId user);
+  // The registry's word on a user who has a session by a device's key: nothing when both may stay, else why he, or the
+  // device (`replaced`), must go.
+  std::optional<wire::CloseReason> must_go(UserId user, const PublicKey& key);
   // Questions dropped because too many waited: a flood; the clients ask again.
   uint64_t dropped() const { return dropped_; }
 

@@ -128,6 +128,7 @@ class Daemon {
   struct LiveUser {
     std::string name;
     uint32_t worker = 0;  // who has the session
+    PublicKey key;        // of its device
   };
   std::map<UserId, LiveUser> live_;  // users with a session
   uint64_t registry_version_ = 0;
@@ -270,7 +271,6 @@ Status Daemon::make_workers(const StaticKeyPair& key, std::vector<UdpSocket> soc
   return Done{};
 }
 
-std::unique_ptr<Endpoint> Daemon::make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced) {
 Status Daemon::start_workers() {
   for (const auto& worker : workers_) {
     if (on_main(*worker)) continue;
@@ -284,6 +284,7 @@ Status Daemon::start_workers() {
   return Done{};
 }
 
+std::unique_ptr<Endpoint> Daemon::make_endpoint(uint32_t worker, const StaticKeyPair& key, const std::vector<SocketAddress>& announced) {
   CommonConfig common;
   common.ciphers = supported_ciphers();
   common.cipher_factory = make_cipher;
@@ -329,10 +330,10 @@ void Daemon::handle_event(uint32_t worker, const Event& event) {
 }
 
 void Daemon::handle(uint32_t worker, const SessionUp& up) {
-  const bool news = live_.insert_or_assign(up.user, LiveUser{up.name, worker}).second;
+  const bool news = live_.insert_or_assign(up.user, LiveUser{up.name, worker, up.key}).second;
   if (news) log_.info(up.name + ": connected from " + up.via.remote.to_string());
-  // The registry may have changed between its answer and now.
-  if (const auto reason = bridge_->must_go(up.user)) cut(up.user, *reason);
+  // The registry may have changed between its answer and now; the key may be that of a device replaced since.
+  if (const auto reason = bridge_->must_go(up.user, up.key)) cut(up.user, *reason);
 }
 
 void Daemon::handle(const Closed& closed) {
@@ -357,7 +358,7 @@ void Daemon::review_sessions(const std::string* only_user) {
   const std::map<UserId, LiveUser> live = live_;
   for (const auto& [user, who] : live) {
     if (only_user != nullptr && who.name != *only_user) continue;
-    if (const auto reason = bridge_->must_go(user)) cut(user, *reason);
+    if (const auto reason = bridge_->must_go(user, who.key)) cut(user, *reason);
   }
 }
 
@@ -367,7 +368,10 @@ void Daemon::cut(UserId user, wire::CloseReason reason) {
   const LiveUser who = live->second;
   live_.erase(live);
   log_.notice(who.name + ": cut off (" + close_reason_name(reason) + ")");
-  in_worker(who.worker, [user, reason](Worker& w) { w.endpoint().close(user, reason, now()); });
+  in_worker(who.worker, [user, reason, key = who.key](Worker& w) {
+    // A replaced device goes alone: the new one may have its session by now.
+    w.endpoint().close(user, reason, now(), reason == wire::CloseReason::replaced ? &key : nullptr);
+  });
 }
 
 // Commands tell us by the socket; this is for those that could not (another --run-dir, a restored backup).

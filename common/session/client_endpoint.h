@@ -19,7 +19,7 @@ class ClientEndpoint final : public EndpointBase {
   Time next_timeout() const override;
   bool poll_transmit(TransmitBatch& batch, Time now) override;
   void set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::CongestionKind congestion, Time now) override;
-  void close(UserId, wire::CloseReason reason, Time now) override { close_all(reason, now); }
+  void close(UserId, wire::CloseReason reason, Time now, const PublicKey*) override { close_all(reason, now); }
   void close_all(wire::CloseReason reason, Time now) override;
   void set_announcements(std::vector<SocketAddress>, std::vector<IpPrefix>, std::vector<IpAddress>, Time) override {}
   std::vector<SessionInfo> sessions(Time now) const override;

@@ -79,9 +79,9 @@ class Endpoint {
   // ---- control --------------------------------------------------------------------------------------------------
   // Client: the user's wishes; told to the server, which obeys for the downlink.
   virtual void set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::CongestionKind congestion, Time now) = 0;
-  // Server: a user was removed, disabled, or its key replaced: cut it off at once and tell it why. Client: say goodbye
-  // (close everything). Drain poll_transmit afterwards.
-  virtual void close(UserId user, wire::CloseReason reason, Time now) = 0;
+  // Server: a user was removed, disabled, or its key replaced: cut it off at once and tell it why; with `device`, only
+  // a session by that key. Client: say goodbye (close everything). Drain poll_transmit afterwards.
+  virtual void close(UserId user, wire::CloseReason reason, Time now, const PublicKey* device = nullptr) = 0;
   virtual void close_all(wire::CloseReason reason, Time now) = 0;
 
   // Server: what later handshakes announce (after a reload); live sessions learn the endpoints at once. Client: no effect.

@@ -151,6 +151,7 @@ struct PathChanged {
 struct SessionUp {
   UserId user;
   std::string name;
+  PublicKey key;  // of the device
   UdpTuple via;
 };
 // Server with several workers: a handshake by a user whom another worker owns; for that one's Endpoint::on_handover.

@@ -105,7 +105,7 @@ void ServerEndpoint::go_live(Entry& e, const UdpTuple& via, Time) {
   const uint64_t id = id_of(e);
   if (e.session.identity().inner_v4.is_set()) by_inner_[e.session.identity().inner_v4] = id;
   if (e.session.identity().inner_v6.is_set()) by_inner_[e.session.identity().inner_v6] = id;
-  events_.push_back(SessionUp{user_id, e.session.identity().name, via});
+  events_.push_back(SessionUp{user_id, e.session.identity().name, e.key, via});
   touch(e, id);
 }
 
@@ -197,18 +197,19 @@ void ServerEndpoint::retire(Entry& e, wire::CloseReason reason, Time now) {
   touch(e, id);
 }
 
-void ServerEndpoint::close(UserId user, wire::CloseReason reason, Time now) {
+void ServerEndpoint::close(UserId user, wire::CloseReason reason, Time now, const PublicKey* device) {
   now_ = now;
   auto u = users_.find(user);
   if (u == users_.end()) return;
+  const auto is_meant = [&](const Entry* e) { return device == nullptr || e->key == *device; };
   std::vector<uint64_t> doomed;
   // A pending handshake that waits for its own commit is what replaces the old key: it stays.
   for (Entry* e : u->second.pending) {
-    if (!e->committing) doomed.push_back(id_of(*e));
+    if (!e->committing && is_meant(e)) doomed.push_back(id_of(*e));
   }
   Entry* live = u->second.live;
   for (uint64_t id : doomed) destroy(id);
-  if (live) {
+  if (live && is_meant(live)) {
     events_.push_back(Closed{user, reason});
     retire(*live, reason, now);
   }
@@ -221,7 +222,7 @@ void ServerEndpoint::close(UserId user, wire::CloseReason reason, Time now) {
 void ServerEndpoint::close_all(wire::CloseReason reason, Time now) {
   std::vector<UserId> all;
   for (const auto& [id, user] : users_) all.push_back(id);
-  for (UserId id : all) close(id, reason, now);
+  for (UserId id : all) close(id, reason, now, nullptr);
 }
 
 void ServerEndpoint::set_announcements(std::vector<SocketAddress> endpoints, std::vector<IpPrefix> routes, std::vector<IpAddress> dns,

@@ -25,7 +25,7 @@ class ServerEndpoint final : public EndpointBase {
   Time next_timeout() const override;
   bool poll_transmit(TransmitBatch& batch, Time now) override;
   void set_policy(wire::Mode, wire::SchedulerKind, wire::CongestionKind, Time) override {}
-  void close(UserId user, wire::CloseReason reason, Time now) override;
+  void close(UserId user, wire::CloseReason reason, Time now, const PublicKey* device) override;
   void close_all(wire::CloseReason reason, Time now) override;
   void set_announcements(std::vector<SocketAddress> endpoints, std::vector<IpPrefix> routes, std::vector<IpAddress> dns,
                          Time now) override;

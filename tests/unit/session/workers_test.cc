@@ -113,8 +113,9 @@ struct Office {
         a.inner_v4 = u->inner;
       }
       servers[worker]->on_registry_answer(a, now);
-    } else if (std::holds_alternative<SessionUp>(event)) {
+    } else if (const auto* up = std::get_if<SessionUp>(&event)) {
       ++sessions_up;
+      key_up = up->key;
     }
   }
   void to_client(uint32_t worker, const UdpTuple& to, ByteSpan bytes) {
@@ -144,6 +145,7 @@ struct Office {
   std::vector<std::vector<uint8_t>> initiations;
   std::vector<std::pair<uint32_t, uint32_t>> at_worker;  // worker, marker
   std::map<uint32_t, int> answers;
+  PublicKey key_up;  // the last session's
   int handovers = 0, copies = 0, sessions_up = 0;
 };
 
@@ -230,7 +232,7 @@ TEST_CASE("an initiation that made keys makes none again, whichever worker gets 
   const auto accepted = office->servers[owner]->info().handshakes_completed;
   for (const uint32_t worker : {taker, owner}) {
     const int before = office->answers[owner];
-    const uint64_t replays = office->dropped(owner, DropReason::replay);
+    const auto started = office->servers[worker]->info().handshakes_started;
     office->to_server(worker, office->initiations.front(), office->tuple_of(*office->users.front(), 1));
     office->turn();
     // Where it was taken and with the owner a replay is cheap: no curve operations, no question.
@@ -241,8 +243,6 @@ TEST_CASE("an initiation that made keys makes none again, whichever worker gets 
   CHECK(office->servers[owner]->info().handshakes_completed == accepted);
 }
 
-TEST_CASE("the bound of sessions is of all workers together") {
-  Office office(2, 1, 1);
 TEST_CASE("a copy of an answered initiation that a third worker takes gets the answer, later it is a replay") {
   Office office(3, 1);
   auto& user = office.add_user(3);
@@ -268,6 +268,8 @@ TEST_CASE("a copy of an answered initiation that a third worker takes gets the a
   CHECK(late.dropped(owner, DropReason::replay) == 1);
 }
 
+TEST_CASE("the bound of sessions is of all workers together") {
+  Office office(2, 1, 1);
   office.connect(office.add_user(2));
   auto& second = office.add_user(3);
   office.connect(second);
@@ -281,6 +283,19 @@ TEST_CASE("a copy of an answered initiation that a third worker takes gets the a
   CHECK(office.all_sessions == 0);
   office.connect(office.add_user(4));
   CHECK(office.sessions_up == 2);
+}
+
+TEST_CASE("a session tells its device's key, and a device that was replaced goes alone") {
+  Office office(2, 1);
+  auto& user = office.add_user(2);
+  office.connect(user);
+  const uint32_t owner = office.steering.of_address(user.inner);
+  CHECK(office.key_up == user.keys.public_key());
+  const PublicKey other = office.server_keys.public_key();
+  office.servers[owner]->close(UserId{2}, wire::CloseReason::replaced, office.now, &other);
+  CHECK(office.all_sessions == 1);
+  office.servers[owner]->close(UserId{2}, wire::CloseReason::replaced, office.now, &office.key_up);
+  CHECK(office.all_sessions == 0);
 }
 
 }  // namespace

@@ -108,7 +108,7 @@ down home
 step 'the status has every key'
 up home --no-wait
 wait_for 10 'the connection' has_status home '.state == "connected"'
-expect_equal 'keys' 'cipher congestion drops health loss offload paths profile rate rtt_ms scheduler schema server since state tunnel' \
+expect_equal 'keys' 'cipher congestion drops health loss memory_bytes offload paths profile rate rtt_ms scheduler schema server since state tunnel' \
   "$(status home '[keys[]] | sort | join(" ")')"
 expect_equal 'schema' hawser.status/1 "$(status home .schema)"
 for key in id interface type metered priority state reason local remote public rtt_ms rtt_min_ms loss cwnd_bytes in_flight_bytes pacing_bps capacity_bps queue_ms mtu bottleneck_group rx_bytes tx_bytes reinjected_packets share; do

@@ -17,7 +17,8 @@ struct Copied {
 };
 Copied copied(const TestNet& net) {
   Copied c;
-  for (const PathInfo& p : net.server->sessions(net.now)[0].paths) {
+  const auto sessions = net.server->sessions(net.now);
+  for (const PathInfo& p : sessions[0].paths) {
     c.packets += p.copied_packets;
     c.bytes += p.copied_bytes;
     c.sent_bytes += p.sent_bytes;

@@ -99,6 +99,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   n.waited_before = f.waited;
   n.ecn = headers.ecn;
   n.copy_when_lossy = headers.small && (headers.syn || n.packet_class.traffic != TrafficClass::bulk);
+  n.marked = false;
   n.next = 0;
   if (f.tail) {
     nodes_[f.tail - 1].next = index;
@@ -132,10 +133,13 @@ Packet IngressQueue::take_head(Flow& f) {
   return p;
 }
 
+// By what is short: many flows of tiny packets must not cost a download its place.
 void IngressQueue::drop_from_longest(DropCounters& drops) {
+  const bool by_packets = packets_ > kIngressPackets;
+  const auto length = [&](const Flow& f) { return by_packets ? size_t{f.packets} : f.bytes; };
   Flow* longest = nullptr;
   for (Flow& f : flows_) {
-    if (f.packets && (!longest || f.bytes > longest->bytes)) longest = &f;
+    if (f.packets && (!longest || length(f) > length(*longest))) longest = &f;
   }
   if (!longest) return;
   take_head(*longest);
@@ -214,14 +218,20 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       continue;
     }
     if (f.waiting_since.is_set()) {
-      f.waited += now - f.waiting_since;
+      // CoDel's clock stood still as well: the queue could not shrink.
+      const Duration wait = now - f.waiting_since;
+      f.waited += wait;
+      if (f.first_above.is_set()) f.first_above = f.first_above + wait;
+      if (f.drop_next.is_set()) f.drop_next = f.drop_next + wait;
       f.waiting_since = Time{};
     }
     Node& n = nodes_[f.head - 1];
-    if (codel_says_drop(f, now)) {
+    // What was marked stays: whoever asks twice for the head gets the same one.
+    if (!n.marked && codel_says_drop(f, now)) {
       if (n.ecn == 1 || n.ecn == 2) {
         set_ecn(n.packet.writable(), 3);  // RFC 8290, 4.2: an ECN-capable packet is marked instead
         n.ecn = 3;
+        n.marked = true;
       } else {
         drops.count(DropReason::ingress_aqm);
         take_head(f);

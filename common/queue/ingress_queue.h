@@ -59,6 +59,7 @@ class IngressQueue {
     Duration waited_before;  // the flow's `waited` when it came
     PacketClass packet_class;
     uint8_t ecn = 0;
+    bool marked = false;  // by CoDel: it has had its say
     bool copy_when_lossy = false;
     uint32_t next = 0;  // index + 1 into nodes_; 0 ends a list
   };

@@ -78,6 +78,7 @@ class PacketPool {
 
   size_t buffer_size() const { return buffer_size_; }
   size_t in_use() const { return in_use_; }
+  size_t most_packets() const { return max_chunks_ * kPerChunk; }
   // Other memory that grows with traffic counts against the same bound: false when there is no room for `bytes` more.
   bool charge(size_t bytes) {
     if (charged_ + bytes > max_chunks_ * kPerChunk * stride_ / 4) return false;

@@ -3,7 +3,7 @@
 
 namespace hawser {
 
-SegmentRef SegmentPool::make() {
+SegmentRef SegmentPool::make(size_t* held) {
   if (!free_) {
     auto chunk = std::make_unique<Segment[]>(kPerChunk);
     for (size_t i = kPerChunk; i-- > 0;) {
@@ -16,10 +16,13 @@ SegmentRef SegmentPool::make() {
   Segment* s = free_;
   free_ = s->next_free;
   ++in_use_;
+  s->held = held;
+  if (held) ++*held;
   return SegmentRef{s};
 }
 
 void SegmentPool::recycle(Segment* s) {
+  if (s->held) --*s->held;
   *s = Segment{};
   s->pool = this;
   s->next_free = free_;

@@ -29,6 +29,7 @@ struct Segment {
   bool copy_when_lossy = false;  // small and urgent: worth a second path while one is lossy or silent
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 
+  size_t* held = nullptr;        // its session's count of what it keeps; outlives it
   uint32_t references = 0;
   SegmentPool* pool = nullptr;
   Segment* next_free = nullptr;
@@ -62,7 +63,8 @@ class SegmentPool {
   SegmentPool() = default;
   SegmentPool(const SegmentPool&) = delete;
   SegmentPool& operator=(const SegmentPool&) = delete;
-  SegmentRef make();
+  // `held` counts it until it is given back; null: nobody counts.
+  SegmentRef make(size_t* held = nullptr);
   size_t in_use() const { return in_use_; }
 
  private:

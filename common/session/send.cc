@@ -90,6 +90,8 @@ std::optional<Session::Choice> Session::choose(Time now) {
     return Choice{p, true};
   }
   if (reinject_head_ < reinjections_.size()) return std::nullopt;
+  // What is in flight keeps its buffers. A peer that acknowledges late could have a window of tiny packets pin them all.
+  if (segments_held_ >= context_.pool.most_packets() / 2) return std::nullopt;
   IngressHead head;
   while (ingress_.head(head, now, drops_)) {
     if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};
@@ -160,7 +162,7 @@ SegmentRef Session::next_reinjection(Time now) {
 SegmentRef Session::take_from_ingress(Time now) {
   IngressHead head;
   if (!ingress_.head(head, now, drops_)) return {};
-  SegmentRef s = context_.segments.make();
+  SegmentRef s = context_.segments.make(&segments_held_);
   s->packet = ingress_.pop(now);
   s->lane = head.lane;
   s->packet_class = head.packet_class;
@@ -199,6 +201,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     ++segments_repaired_;
   } else {
     chosen[count] = take_from_ingress(now);
+    if (!chosen[count]) return false;
   }
   used += chosen[count++]->packet.size();
   if (used > room) {
@@ -215,6 +218,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     SessionPath* next = pick_path({head.packet_class, head.sparse, head.bytes}, now);
     if (!next || next->id != id) break;
     chosen[count] = take_from_ingress(now);
+    if (!chosen[count]) break;
     used += wire::kSizedDataFrameHeader + chosen[count++]->packet.size();
   }
   std::array<uint8_t, kMaxFrameBytes> buffer;
@@ -259,8 +263,8 @@ bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
     orphan(s);
     return false;
   }
-  // That a second path carries little is no measure of it.
-  if (s->copy_when_lossy) sent->app_limited = true;
+  // That a second path carries little is no measure of it, unless others fill it.
+  if (s->copy_when_lossy && !p.is_full(now)) sent->app_limited = true;
   ++p.copied_packets;
   p.copied_bytes += sent->size;
   note_segment(*sent, s, now);

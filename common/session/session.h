@@ -235,6 +235,7 @@ class Session {
   Time too_big_spent_until_;         // token bucket: each message costs its share of a second from here on
   Time created_;
   KeyRing keys_;
+  size_t segments_held_ = 0;  // sent and kept for repair; declared before whatever refers to them
   std::vector<SessionIndex> released_indices_;
 
   std::vector<std::unique_ptr<SessionPath>> paths_;

@@ -28,8 +28,8 @@ struct Harness {
   DropCounters drops;
   Time now{1'000'000'000};
 
-  void put(uint16_t port, size_t size = 1400, uint8_t tos = 0) {
-    const auto bytes = udp(port, size, tos);
+  void put(uint16_t port, size_t size = 1400, uint8_t tos = 0) { put_bytes(udp(port, size, tos)); }
+  void put_bytes(const std::vector<uint8_t>& bytes) {
     Packet p = pool.copy_of(bytes);
     q.enqueue(std::move(p), *parse_packet(bytes, 1), now, drops);
   }
@@ -124,6 +124,33 @@ TEST_CASE("at the bound the longest flow pays") {
   CHECK(h.drops[DropReason::ingress_full] > 90);
   CHECK(h.q.bytes() <= kIngressBytes);
   CHECK(h.get() == 53);
+}
+
+TEST_CASE("a flood of tiny packets from many ports does not cost a download its place") {
+  Harness h;
+  h.put(1000);
+  for (size_t i = 0; i < kIngressPackets + 1000; ++i) h.put(static_cast<uint16_t>(2000 + i % 700), 40);
+  CHECK(h.q.packets() == kIngressPackets);
+  bool served = false;
+  while (const uint16_t port = h.get()) served = served || port == 1000;
+  CHECK(served);
+}
+
+TEST_CASE("what was marked is what is sent, however often the head is asked for") {
+  Harness h;
+  for (int i = 0; i < 400; ++i) h.put(1000, 1400, 2);
+  int marked = 0;
+  for (int i = 0; i < 100; ++i) {
+    h.now += Duration::millis(50);  // far slower than CoDel's law: many steps are due at once
+    IngressHead head, again;
+    h.q.begin_round();
+    REQUIRE(h.q.head(head, h.now, h.drops));
+    REQUIRE(h.q.head(again, h.now, h.drops));
+    CHECK(again.ecn == head.ecn);
+    marked += h.q.pop(h.now).bytes()[1] & 1;
+  }
+  CHECK(marked > 10);
+  CHECK(h.drops[DropReason::ingress_aqm] == 0);
 }
 
 TEST_CASE("a flow that is told to wait lets others pass") {

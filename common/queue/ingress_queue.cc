@@ -115,7 +115,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
     f.deficit = kQuantum;
     push_back(new_flows_, flow, true);
   }
-  while (bytes_ > kIngressBytes || packets_ > kIngressPackets) drop_from_longest(drops);
+  while (bytes_ > kIngressBytes || packets_ > kIngressPackets) drop_from_longest(drops, packets_ > kIngressPackets);
 }
 
 Packet IngressQueue::take_head(Flow& f) {
@@ -134,8 +134,7 @@ Packet IngressQueue::take_head(Flow& f) {
 }
 
 // By what is short: many flows of tiny packets must not cost a download its place.
-void IngressQueue::drop_from_longest(DropCounters& drops) {
-  const bool by_packets = packets_ > kIngressPackets;
+void IngressQueue::drop_from_longest(DropCounters& drops, bool by_packets) {
   const auto length = [&](const Flow& f) { return by_packets ? size_t{f.packets} : f.bytes; };
   Flow* longest = nullptr;
   for (Flow& f : flows_) {

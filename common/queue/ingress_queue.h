@@ -34,6 +34,9 @@ class IngressQueue {
   // Takes the packet. At the bound the longest flow loses from its front (counted in `drops`).
   void enqueue(Packet packet, const PacketHeaders& headers, Time now, DropCounters& drops);
 
+  // The flow with the most packets loses one from its front (counted in `drops`).
+  void make_room(DropCounters& drops) { drop_from_longest(drops, true); }
+
   // The flow whose turn it is, after CoDel had its say; false when nothing (more) may be sent. `skip`ped flows are
   // passed over until the next begin_round().
   bool head(IngressHead& out, Time now, DropCounters& drops);
@@ -96,7 +99,7 @@ class IngressQueue {
   void rotate(FlowList& list, FlowList& to);
   Flow& flow_for(uint64_t hash);
   PacketClass classify(Flow& f, const PacketHeaders& h, size_t bytes, Time now);
-  void drop_from_longest(DropCounters& drops);
+  void drop_from_longest(DropCounters& drops, bool by_packets);
   Packet take_head(Flow& f);
   Time control_law(Time t, uint32_t count) const;
   bool codel_says_drop(Flow& f, Time now);

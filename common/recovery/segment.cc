@@ -22,7 +22,7 @@ SegmentRef SegmentPool::make(size_t* held) {
 }
 
 void SegmentPool::recycle(Segment* s) {
-  if (s->held) --*s->held;
+  s->let_go();
   *s = Segment{};
   s->pool = this;
   s->next_free = free_;

@@ -29,7 +29,14 @@ struct Segment {
   bool copy_when_lossy = false;  // small and urgent: worth a second path while one is lossy or silent
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 
-  size_t* held = nullptr;        // its session's count of what it keeps; outlives it
+  size_t* held = nullptr;        // its session's count of the packets it keeps; outlives it
+  // Nobody needs the packet any more: its buffer goes back, whoever still refers to the segment.
+  void let_go() {
+    packet = Packet{};
+    if (held) --*held;
+    held = nullptr;
+  }
+
   uint32_t references = 0;
   SegmentPool* pool = nullptr;
   Segment* next_free = nullptr;
@@ -63,7 +70,7 @@ class SegmentPool {
   SegmentPool() = default;
   SegmentPool(const SegmentPool&) = delete;
   SegmentPool& operator=(const SegmentPool&) = delete;
-  // `held` counts it until it is given back; null: nobody counts.
+  // `held` counts it until it lets its packet go; null: nobody counts.
   SegmentRef make(size_t* held = nullptr);
   size_t in_use() const { return in_use_; }
 

@@ -82,7 +82,9 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
 void SentPackets::mark_delivered(Segment& s, uint8_t piece) {
   // Pieces of different transmissions fit together: a packet is always cut at the same place.
   s.pieces_delivered = static_cast<uint8_t>(s.pieces_delivered | piece);
-  s.delivered = s.delivered || piece == 0 || s.pieces_delivered == 3;
+  if (piece != 0 && s.pieces_delivered != 3) return;
+  s.delivered = true;
+  s.let_go();
 }
 
 void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {

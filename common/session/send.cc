@@ -33,6 +33,8 @@ void Session::on_packet(Packet packet, const PacketHeaders& headers, Time now) {
   clamp_mss(packet.writable(), tunnel_mtu_.unsplit());
   last_inner_traffic_ = now;
   ingress_.enqueue(std::move(packet), headers, now, drops_);
+  // What is in flight keeps its buffers too: a peer that acknowledges late could have a window of tiny packets pin them all.
+  while (!ingress_.empty() && ingress_.packets() + segments_held_ > buffer_share()) ingress_.make_room(drops_);
 }
 
 // The message comes from the far end of the tunnel, as from the router it would be: one of this machine's own addresses as
@@ -90,8 +92,6 @@ std::optional<Session::Choice> Session::choose(Time now) {
     return Choice{p, true};
   }
   if (reinject_head_ < reinjections_.size()) return std::nullopt;
-  // What is in flight keeps its buffers. A peer that acknowledges late could have a window of tiny packets pin them all.
-  if (segments_held_ >= context_.pool.most_packets() / 2) return std::nullopt;
   IngressHead head;
   while (ingress_.head(head, now, drops_)) {
     if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};

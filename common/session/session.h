@@ -157,6 +157,7 @@ class Session {
   SessionPath* pick_path(SchedulerRequest request, Time now);
   SegmentRef next_reinjection(Time now);
   SegmentRef take_from_ingress(Time now);
+  size_t buffer_share() const { return context_.pool.most_packets() / kSessionShareOfPool; }
   size_t next_size(bool reinjection, Time now);
   bool append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time now, bool reinjection);
   void append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now);
@@ -235,7 +236,7 @@ class Session {
   Time too_big_spent_until_;         // token bucket: each message costs its share of a second from here on
   Time created_;
   KeyRing keys_;
-  size_t segments_held_ = 0;  // sent and kept for repair; declared before whatever refers to them
+  size_t segments_held_ = 0;  // packets sent and kept for repair; declared before whatever refers to them
   std::vector<SessionIndex> released_indices_;
 
   std::vector<std::unique_ptr<SessionPath>> paths_;

@@ -41,6 +41,23 @@ TEST_CASE("acknowledgements of what was never sent are counted and move nothing"
   CHECK(p.data_to_client - data >= 50);
 }
 
+TEST_CASE("who acknowledges late, and gets tiny packets, pins no more than a session's share of the buffers") {
+  HostilePeer p;
+  const size_t most = p.server->pool().most_packets();
+  uint64_t from = 0;
+  for (uint32_t i = 0; i < 6000; ++i) {
+    for (uint32_t n = 0; n < 8; ++n) p.send_to_client(8 * i + n);
+    p.run(Duration::millis(1));
+    if (i % 400 != 399) continue;
+    const uint64_t to = p.largest_seen(0);
+    p.acknowledge(0, from, to, Duration{}, p.now);
+    from = to;
+  }
+  INFO(p.server->pool().in_use() << " of " << most);
+  CHECK(p.data_to_client > 100);  // it is served all the same
+  CHECK(p.server->pool().in_use() <= most / 3 + 64);
+}
+
 TEST_CASE("absurd times in acknowledgements: the estimates stay sane and traffic goes on") {
   HostilePeer p;
   const Duration longest = Duration::micros(static_cast<int64_t>(wire::kMaxWireMicros));

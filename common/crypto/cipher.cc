@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include "common/big_endian.h"
 #include "common/crypto/cipher_backend.h"
 
 namespace hawser {
@@ -93,9 +94,9 @@ uint8_t choose_cipher(uint8_t client_mask, uint8_t server_mask) {
 std::optional<Nonce> make_nonce(const Iv& iv, PathId path, PacketNumber number) {
   // Refused, never wrapped: a second packet under one nonce gives away both texts and the authentication key.
   if (number.value > kMaxPacketNumber) return std::nullopt;
-  Nonce nonce = iv;
-  for (size_t i = 0; i < 4; ++i) nonce[i] ^= static_cast<uint8_t>(path.value >> (24 - 8 * i));
-  for (size_t i = 0; i < 8; ++i) nonce[4 + i] ^= static_cast<uint8_t>(number.value >> (56 - 8 * i));
+  Nonce nonce;
+  store_big_endian<4>(load_big_endian<4>(iv.data()) ^ path.value, nonce.data());
+  store_big_endian<8>(load_big_endian<8>(iv.data() + 4) ^ number.value, nonce.data() + 4);
   return nonce;
 }
 

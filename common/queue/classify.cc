@@ -1,6 +1,8 @@
 // Header parsing by hand: total, never beyond the packet, IPv6 extension headers followed to a bound.
 #include "common/queue/classify.h"
 
+#include "common/big_endian.h"
+
 namespace hawser {
 namespace {
 
@@ -16,10 +18,7 @@ uint64_t mix(uint64_t h, uint64_t v) {
 }
 
 uint64_t hash_address(uint64_t h, const IpAddress& a) {
-  for (size_t i = 0; i < a.octets().size(); i += 4) {
-    h = mix(h, static_cast<uint64_t>(a.bytes[i]) << 24 | static_cast<uint64_t>(a.bytes[i + 1]) << 16 |
-                   static_cast<uint64_t>(a.bytes[i + 2]) << 8 | a.bytes[i + 3]);
-  }
+  for (size_t i = 0; i < a.octets().size(); i += 4) h = mix(h, load_big_endian<4>(&a.bytes[i]));
   return h;
 }
 

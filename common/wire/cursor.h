@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/big_endian.h"
 #include "common/net.h"
 #include "common/wire/varint.h"
 
@@ -20,16 +21,11 @@ class ByteReader {
   // For values that are well-formed but mean nothing.
   void fail() { ok_ = false; }
 
-  uint64_t uint(size_t width) {
-    uint64_t value = 0;
-    for (uint8_t b : bytes(width)) value = value << 8 | b;
-    return value;
-  }
-  uint8_t u8() { return static_cast<uint8_t>(uint(1)); }
-  uint16_t u16() { return static_cast<uint16_t>(uint(2)); }
-  uint32_t u24() { return static_cast<uint32_t>(uint(3)); }
-  uint32_t u32() { return static_cast<uint32_t>(uint(4)); }
-  uint64_t u64() { return uint(8); }
+  uint8_t u8() { return static_cast<uint8_t>(uint<1>()); }
+  uint16_t u16() { return static_cast<uint16_t>(uint<2>()); }
+  uint32_t u24() { return static_cast<uint32_t>(uint<3>()); }
+  uint32_t u32() { return static_cast<uint32_t>(uint<4>()); }
+  uint64_t u64() { return uint<8>(); }
 
   uint64_t varint(uint64_t max = kMaxVarint) {
     if (!ok_) return 0;
@@ -75,6 +71,11 @@ class ByteReader {
   }
 
  private:
+  template <size_t Width>
+  uint64_t uint() {
+    const ByteSpan b = bytes(Width);
+    return b.empty() ? 0 : load_big_endian<Width>(b.data());
+  }
   ByteSpan rest_;
   bool ok_ = true;
 };
@@ -89,15 +90,11 @@ class ByteWriter {
   // For values that cannot be expressed.
   void fail() { ok_ = false; }
 
-  void uint(uint64_t value, size_t width) {
-    if (!claim(width)) return;
-    for (size_t i = 0; i < width; ++i) out_[used_ - 1 - i] = static_cast<uint8_t>(value >> (8 * i));
-  }
-  void u8(uint64_t value) { uint(value, 1); }
-  void u16(uint64_t value) { uint(value, 2); }
-  void u24(uint64_t value) { uint(value, 3); }
-  void u32(uint64_t value) { uint(value, 4); }
-  void u64(uint64_t value) { uint(value, 8); }
+  void u8(uint64_t value) { uint<1>(value); }
+  void u16(uint64_t value) { uint<2>(value); }
+  void u24(uint64_t value) { uint<3>(value); }
+  void u32(uint64_t value) { uint<4>(value); }
+  void u64(uint64_t value) { uint<8>(value); }
 
   void varint(uint64_t value) {
     if (!ok_) return;
@@ -128,6 +125,10 @@ class ByteWriter {
   }
 
  private:
+  template <size_t Width>
+  void uint(uint64_t value) {
+    if (claim(Width)) store_big_endian<Width>(value, out_.data() + used_ - Width);
+  }
   bool claim(size_t count) {
     ok_ = ok_ && count <= out_.size() - used_;
     if (ok_) used_ += count;

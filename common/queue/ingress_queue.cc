@@ -83,6 +83,7 @@ PacketClass IngressQueue::classify(Flow& f, const PacketHeaders& h, size_t bytes
 }
 
 void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now, DropCounters& drops) {
+  current_ = 0;
   const size_t size = packet.size();
   Flow& f = flow_for(headers.flow_hash);
   const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
@@ -141,6 +142,7 @@ void IngressQueue::drop_from_longest(DropCounters& drops, bool by_packets) {
     if (f.packets && (!longest || length(f) > length(*longest))) longest = &f;
   }
   if (!longest) return;
+  current_ = 0;
   take_head(*longest);
   drops.count(DropReason::ingress_full);
 }
@@ -192,6 +194,10 @@ void IngressQueue::begin_round() {
 }
 
 bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
+  if (current_ && shown_at_ == now) {
+    out = shown_;
+    return true;
+  }
   // Bounded: each pass either returns, removes a flow or a packet, grants a quantum, or rotates a skipped flow.
   for (size_t guard = 4 * flows_.size() + 64; guard-- > 0;) {
     FlowList& list = new_flows_.head ? new_flows_ : old_flows_;
@@ -225,7 +231,7 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       f.waiting_since = Time{};
     }
     Node& n = nodes_[f.head - 1];
-    // What was marked stays: whoever asks twice for the head gets the same one.
+    // What was marked stays, however often its turn comes before it may leave.
     if (!n.marked && codel_says_drop(f, now)) {
       if (n.ecn == 1 || n.ecn == 2) {
         set_ecn(n.packet.writable(), 3);  // RFC 8290, 4.2: an ECN-capable packet is marked instead
@@ -238,7 +244,8 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       }
     }
     const bool marked = n.packet_class.traffic != TrafficClass::bulk;
-    out = {f.lane, n.packet_class, f.is_new || marked, n.ecn, n.packet.size(), n.copy_when_lossy};
+    out = shown_ = {f.lane, n.packet_class, f.is_new || marked, n.ecn, n.packet.size(), n.copy_when_lossy};
+    shown_at_ = now;
     current_ = flow;
     return true;
   }
@@ -247,6 +254,7 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
 
 Packet IngressQueue::pop(Time) {
   Flow& f = flows_[current_ - 1];
+  current_ = 0;
   Packet p = take_head(f);
   f.deficit -= static_cast<int64_t>(p.size());
   return p;
@@ -254,6 +262,7 @@ Packet IngressQueue::pop(Time) {
 
 void IngressQueue::skip(bool on_purpose, Time now) {
   Flow& f = flows_[current_ - 1];
+  current_ = 0;
   f.skipped_in_round = round_;
   if (on_purpose) f.waiting_since = now;
 }

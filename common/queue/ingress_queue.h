@@ -38,7 +38,7 @@ class IngressQueue {
   void make_room(DropCounters& drops) { drop_from_longest(drops, true); }
 
   // The flow whose turn it is, after CoDel had its say; false when nothing (more) may be sent. `skip`ped flows are
-  // passed over until the next begin_round().
+  // passed over until the next begin_round(). Asked again at the same time, with nothing changed, it is the same one.
   bool head(IngressHead& out, Time now, DropCounters& drops);
   // Takes the packet that head() showed. Only right after head() returned true.
   Packet pop(Time now);
@@ -114,7 +114,9 @@ class IngressQueue {
   FlowList new_flows_, old_flows_;                              // front is the next turn
   size_t packets_ = 0, bytes_ = 0;
   uint64_t round_ = 1;
-  uint32_t current_ = 0;  // flow index + 1 that head() showed
+  uint32_t current_ = 0;  // flow index + 1 that head() showed; 0: the queue has changed since
+  IngressHead shown_;     // what it showed
+  Time shown_at_;
   Duration target_ = kCoDelTargetSparse;
   Duration interval_ = kCoDelInterval;
 };

@@ -145,12 +145,41 @@ TEST_CASE("what was marked is what is sent, however often the head is asked for"
     IngressHead head, again;
     h.q.begin_round();
     REQUIRE(h.q.head(head, h.now, h.drops));
+    h.q.begin_round();
     REQUIRE(h.q.head(again, h.now, h.drops));
     CHECK(again.ecn == head.ecn);
     marked += h.q.pop(h.now).bytes()[1] & 1;
   }
   CHECK(marked > 10);
   CHECK(h.drops[DropReason::ingress_aqm] == 0);
+}
+
+TEST_CASE("the head that was shown is forgotten when the queue changes") {
+  Harness h;
+  h.put(1000), h.put(1000);
+  CHECK(h.get() == 1000);
+  h.now += Duration::millis(1);
+  IngressHead head;
+  h.q.begin_round();
+  REQUIRE(h.q.head(head, h.now, h.drops));
+  SECTION("a newcomer goes first") {
+    for (int i = 0; i < 2; ++i) h.put(1000);
+    h.get(), h.get();  // its quantum is used up: it is no newcomer any more
+    h.q.begin_round();
+    REQUIRE(h.q.head(head, h.now, h.drops));
+    CHECK(head.bytes == 1400);
+    h.put(53, 80);
+    REQUIRE(h.q.head(head, h.now, h.drops));
+    CHECK(head.bytes == 80);
+  }
+  SECTION("what was dropped to make room is not shown") {
+    h.q.make_room(h.drops);
+    CHECK_FALSE(h.q.head(head, h.now, h.drops));
+  }
+  SECTION("what was taken is not shown") {
+    h.q.pop(h.now);
+    CHECK_FALSE(h.q.head(head, h.now, h.drops));
+  }
 }
 
 TEST_CASE("a flow that is told to wait lets others pass") {

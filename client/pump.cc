@@ -123,7 +123,7 @@ void Pump::transmit(Time at) {
 
 void Pump::send(Link& link, Time at) {
   const TransmitBatch& batch = link.unsent;
-  const ByteSpan rest = ByteSpan{batch.bytes}.subspan(link.unsent_offset);
+  const ByteSpan rest = batch.bytes().subspan(link.unsent_offset);
   if (rest.empty()) return;
   const bool several = rest.size() > batch.segment_size;
   const SendItem item{.bytes = rest,

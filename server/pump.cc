@@ -148,7 +148,7 @@ void Pump::transmit(Time now) {
 void Pump::send(Socket& socket, std::span<const TransmitBatch> batches, Time now) {
   items_.clear();
   for (const TransmitBatch& b : batches) {
-    items_.push_back({b.bytes, b.to.remote, b.to.local, b.ecn, b.count > 1 ? b.segment_size : size_t{0}});
+    items_.push_back({b.bytes(), b.to.remote, b.to.local, b.ecn, b.count > 1 ? b.segment_size : size_t{0}});
   }
   const std::span<SendItem> items(items_);
   bool full = !socket.held.empty();

@@ -77,8 +77,8 @@ bool Session::transmit_copies(TransmitBatch& batch, Time now) {
     const auto has_room = [&] { return p.has_room(now) || (p.copies[p.copies_head]->copy_when_lossy && p.has_urgent_room()); };
     while (p.has_copies() && has_room() && p.address.may_send(p.mtu.datagram())) {
       if (!append_copy(batch, p, now)) break;
-      if (batch.bytes.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
-      if (batch.bytes.size() + p.mtu.datagram() > TransmitBatch::kMaxBytes) break;
+      if (batch.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
+      if (batch.size() + p.mtu.datagram() > TransmitBatch::kMaxBytes) break;
     }
     if (batch.count > 0) return true;
   }

@@ -54,10 +54,9 @@ class EndpointBase : public Endpoint {
     if (outgoing_.empty()) return false;
     OutgoingDatagram& d = outgoing_.front();
     batch.to = d.to;
-    batch.ecn = 0;
-    batch.count = 1;
-    batch.segment_size = static_cast<uint16_t>(d.bytes.size());
-    batch.bytes.assign(d.bytes.begin(), d.bytes.end());
+    batch.clear();
+    std::copy(d.bytes.begin(), d.bytes.end(), batch.room(d.bytes.size()).begin());
+    batch.add(d.bytes.size());
     outgoing_.pop_front();
     return true;
   }

@@ -33,7 +33,8 @@ struct ReceivedDatagram {
 
 // Datagrams for one socket and one destination, all `segment_size` long but the last, which may be shorter: one GSO send.
 // The caller owns the batch and reuses it; the engine fills it.
-struct TransmitBatch {
+class TransmitBatch {
+ public:
   static constexpr size_t kMaxBytes = 65'000;
   static constexpr size_t kMaxSegments = 63;
 
@@ -41,12 +42,33 @@ struct TransmitBatch {
   uint8_t ecn = 0;
   uint16_t segment_size = 0;
   size_t count = 0;           // datagrams
-  std::vector<uint8_t> bytes;  // `count` datagrams back to back
 
+  // `count` datagrams back to back.
+  ByteSpan bytes() const { return {memory_.data(), used_}; }
+  size_t size() const { return used_; }
   ByteSpan datagram(size_t i) const {
     const size_t begin = i * segment_size;
-    return ByteSpan{bytes}.subspan(begin, std::min<size_t>(segment_size, bytes.size() - begin));
+    return bytes().subspan(begin, std::min<size_t>(segment_size, used_ - begin));
   }
+
+  void clear() {
+    used_ = count = segment_size = 0;
+    ecn = 0;
+  }
+  // Where the next datagram will stand. What is written there is kept, and counts once it is added; valid until more is asked for.
+  MutableByteSpan room(size_t size) {
+    if (memory_.size() < used_ + size) memory_.resize(used_ + size);
+    return MutableByteSpan{memory_}.subspan(used_, size);
+  }
+  // The first `size` bytes of the room are a datagram.
+  void add(size_t size) {
+    if (count++ == 0) segment_size = static_cast<uint16_t>(size);
+    used_ += size;
+  }
+
+ private:
+  std::vector<uint8_t> memory_;  // never shrinks: what is reused is not cleared first
+  size_t used_ = 0;
 };
 
 // Packets for the TUN in lane order. The spans are valid until the next on_datagrams, on_timer or poll_deliver.

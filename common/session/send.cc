@@ -9,11 +9,15 @@
 namespace hawser {
 namespace {
 
-constexpr size_t kMaxFrameBytes = kMaxDatagram - wire::kDataHeaderSize - kAeadTagSize;
 // A packet is always cut at the same place, so that pieces of different transmissions fit together.
 constexpr size_t kFirstPiece = kBaseDatagram - wire::kDataHeaderSize - kAeadTagSize - wire::kFragmentFrameHeader;
 
 size_t frame_room(const SessionPath& p) { return p.mtu.datagram() - wire::kDataHeaderSize - kAeadTagSize; }
+
+// Frames are written where they will be sealed.
+MutableByteSpan frame_space(TransmitBatch& batch, size_t room) {
+  return batch.room(wire::kDataHeaderSize + room + kAeadTagSize).subspan(wire::kDataHeaderSize, room);
+}
 
 uint32_t low24(LaneSeq s) { return static_cast<uint32_t>(s.value & 0xffffff); }
 
@@ -53,10 +57,7 @@ void Session::tell_too_big(ByteSpan packet, Time now) {
 }
 
 bool Session::poll_transmit(TransmitBatch& batch, Time now) {
-  batch.bytes.clear();
-  batch.count = 0;
-  batch.segment_size = 0;
-  batch.ecn = 0;
+  batch.clear();
   if (!keys_.current() || keys_.current()->expired(now)) return false;
   return transmit_control(batch, now) || transmit_data(batch, now) || transmit_acks(batch, now);
 }
@@ -77,21 +78,20 @@ bool Session::transmit_data(TransmitBatch& batch, Time now) {
     }
     if (choice->path != path) break;  // another socket: another batch
     if (!append_segment_datagram(batch, *path, now, choice->reinjection)) break;
-    const bool short_tail = batch.count > 1 && batch.bytes.size() % batch.segment_size != 0;
-    if (short_tail || batch.bytes.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
-    if (batch.bytes.size() + path->mtu.datagram() > TransmitBatch::kMaxBytes) break;
+    const bool short_tail = batch.count > 1 && batch.size() % batch.segment_size != 0;
+    if (short_tail || batch.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
+    if (batch.size() + path->mtu.datagram() > TransmitBatch::kMaxBytes) break;
   }
   return batch.count > 0;
 }
 
 // What to send next and on which path: repairs before new packets. Nothing when all must wait.
 std::optional<Session::Choice> Session::choose(Time now) {
-  while (SegmentRef s = next_reinjection(now)) {
+  if (const Segment* s = next_reinjection(now)) {
     SessionPath* p = pick_path({s->packet_class, true, s->packet.size()}, now);
-    if (!p) break;  // repairs keep their place; new packets have no better chance
+    if (!p) return std::nullopt;  // repairs keep their place; new packets have no better chance
     return Choice{p, true};
   }
-  if (reinject_head_ < reinjections_.size()) return std::nullopt;
   IngressHead head;
   while (ingress_.head(head, now, drops_)) {
     if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};
@@ -106,11 +106,13 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
   request.repairs = segments_repaired_;
   request.now = now;
   views_.clear();
+  bool comparable = true;  // one-way delays are, only when all paths have samples of them
   for (size_t i = 0; i < paths_.size(); ++i) {
     SessionPath& p = *paths_[i];
     const PathState state = p.machine.state();
     if (state != PathState::active && state != PathState::standby) continue;
-    PathView v;
+    comparable = comparable && (p.machine.is_spare() || p.one_way_delay.has_sample());
+    PathView& v = views_.emplace_back();
     v.index = i;
     v.id = p.id;
     v.tier = tier(p);
@@ -128,14 +130,8 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.loss = p.loss.ratio(now);
     v.bytes_in_flight = p.sent.bytes_in_flight();
     v.full = p.is_full(now);
-    views_.push_back(v);
   }
   if (views_.empty()) return nullptr;
-  // One-way delays are comparable only when all paths have samples of them.
-  const bool comparable = std::all_of(paths_.begin(), paths_.end(), [](const auto& p) {
-    const PathState s = p->machine.state();
-    return (s != PathState::active && s != PathState::standby) || p->machine.is_spare() || p->one_way_delay.has_sample();
-  });
   if (!comparable) {
     for (PathView& v : views_) v.one_way_delay = paths_[v.index]->rtt.min() / 2;
   }
@@ -144,19 +140,19 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
 }
 
 // The next segment that needs repair; settles those that arrived meanwhile or are past their time.
-SegmentRef Session::next_reinjection(Time now) {
+const Segment* Session::next_reinjection(Time now) {
   while (reinject_head_ < reinjections_.size()) {
     const SegmentRef& s = reinjections_[reinject_head_];
     const Duration life = s->packet_class.traffic == TrafficClass::realtime ? kReinjectRealtimeFor : kReinjectFor;
     const bool too_late = now - s->first_sent > life;
-    if (!s->delivered && !too_late) return s;
+    if (!s->delivered && !too_late) return &*s;
     if (!s->delivered && s->copies_in_flight == 0) give_up(*s);
     s->waiting = false;
     ++reinject_head_;
   }
   reinjections_.clear();
   reinject_head_ = 0;
-  return {};
+  return nullptr;
 }
 
 SegmentRef Session::take_from_ingress(Time now) {
@@ -221,8 +217,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     if (!chosen[count]) break;
     used += wire::kSizedDataFrameHeader + chosen[count++]->packet.size();
   }
-  std::array<uint8_t, kMaxFrameBytes> buffer;
-  wire::FrameWriter w(MutableByteSpan{buffer}.first(room));
+  wire::FrameWriter w(frame_space(batch, room));
   // An ack rides along when there is room beside the data, which costs no datagram of its own.
   if (p.acks.has_news() && room - used >= 64) write_acks(w, p, now, false);
   for (size_t i = 0; i + 1 < count; ++i) w.data_sized(data_frame(*chosen[i]));
@@ -255,8 +250,7 @@ bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
     append_fragments(batch, p, s, now);
     return true;
   }
-  std::array<uint8_t, kMaxFrameBytes> buffer;
-  wire::FrameWriter w(MutableByteSpan{buffer}.first(room));
+  wire::FrameWriter w(frame_space(batch, room));
   w.data(data_frame(*s));
   SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now);
   if (!sent) {
@@ -276,8 +270,7 @@ void Session::append_fragments(TransmitBatch& batch, SessionPath& p, const Segme
   const ByteSpan bytes = segment->packet.bytes();
   for (uint8_t piece = 1; piece <= 2; ++piece) {
     const bool last = piece == 2;
-    std::array<uint8_t, kMaxFrameBytes> buffer;
-    wire::FrameWriter w(MutableByteSpan{buffer}.first(frame_room(p)));
+    wire::FrameWriter w(frame_space(batch, frame_room(p)));
     const ByteSpan part = last ? bytes.subspan(kFirstPiece) : bytes.first(kFirstPiece);
     w.write(wire::FragmentFrame{segment->lane, segment->packet_class, low24(segment->seq),
                                 static_cast<uint16_t>(last ? kFirstPiece : 0), last, part});
@@ -320,8 +313,7 @@ bool Session::transmit_acks(TransmitBatch& batch, Time now) {
       return other.get() != p.get() && cross_ack_at(*other) <= now && best_path_except(other.get()) == p.get();
     });
     if (!(p->acks.is_due(now) || cross) || !p->writable()) continue;
-    std::array<uint8_t, kMaxFrameBytes> buffer;
-    wire::FrameWriter w(MutableByteSpan{buffer}.first(frame_room(*p)));
+    wire::FrameWriter w(frame_space(batch, frame_room(*p)));
     write_acks(w, *p, now, true);
     if (w.size() == 0 || !p->address.may_send(w.size() + wire::kDataHeaderSize + kAeadTagSize)) {
       p->acks.mark_sent();
@@ -349,7 +341,7 @@ bool Session::start_or_join(TransmitBatch& batch, const UdpTuple& to) {
     batch.to = to;
     return true;
   }
-  return batch.to == to && batch.bytes.size() == batch.count * batch.segment_size;
+  return batch.to == to && batch.size() == batch.count * batch.segment_size;
 }
 
 PathAddress* Session::address_of(SessionPath& p, const UdpTuple& to) const {
@@ -365,20 +357,15 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   const PacketNumber pn = p.sent.next();
   const auto nonce = make_nonce(key.keys.iv_send, p.id, pn);
   const size_t size = wire::kDataHeaderSize + plaintext.size() + kAeadTagSize;
-  const size_t begin = batch.bytes.size();
   if (batch.count == 0) batch.to = to;
   // The one place that holds the limit: towards an address that is not proved, three times what came from there.
   PathAddress* address = address_of(p, to);
   if (!nonce || !address || !address->may_send(size)) return nullptr;
-  batch.bytes.resize(begin + size);
-  const MutableByteSpan out = MutableByteSpan{batch.bytes}.subspan(begin);
+  const MutableByteSpan out = batch.room(size);
   wire::write_data_header({key.remote, static_cast<uint8_t>(p.id.value), static_cast<uint32_t>(pn.value & 0xffffff)}, out);
-  if (!key.keys.send->seal(out.subspan(wire::kDataHeaderSize), plaintext, out.first(wire::kDataHeaderSize), *nonce)) {
-    batch.bytes.resize(begin);
-    return nullptr;
-  }
-  if (batch.count == 0) batch.segment_size = static_cast<uint16_t>(size);
-  ++batch.count;
+  const ByteSpan header = out.first(wire::kDataHeaderSize);
+  if (!key.keys.send->seal(out.subspan(wire::kDataHeaderSize), plaintext, header, *nonce)) return nullptr;
+  batch.add(size);
   ++key.sent;
   // Not enough to send, although the window would allow more: what is measured then is no limit of the path.
   const bool app_limited = ingress_.empty() && reinject_head_ >= reinjections_.size() && !p.has_copies() && p.window_room() >= size;

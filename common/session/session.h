@@ -155,7 +155,7 @@ class Session {
   bool transmit_acks(TransmitBatch& batch, Time now);
   std::optional<Choice> choose(Time now);
   SessionPath* pick_path(SchedulerRequest request, Time now);
-  SegmentRef next_reinjection(Time now);
+  const Segment* next_reinjection(Time now);
   SegmentRef take_from_ingress(Time now);
   size_t buffer_share() const { return context_.pool.most_packets() / kSessionShareOfPool; }
   size_t next_size(bool reinjection, Time now);

@@ -60,7 +60,7 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
   }
   ++ring_size_;
   SentPacket& p = at(base_ + ring_size_ - 1);
-  p = SentPacket{};
+  static_cast<SentDatagram&>(p) = {};  // it has let go of its segments when it was settled
   p.sent_at = now;
   p.size = size;
   p.ack_eliciting = ack_eliciting;
@@ -127,7 +127,7 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
 // Rate sample: the slower of how fast it was sent and how fast it arrived. The peer's clock says the latter best: acks
 // may wait in the other direction's queue, or take another path. A peer that lies about it speeds up its own traffic
 // only.
-void SentPackets::take_rate(const wire::AckFrame& ack, const SentPacket& newest, AckResult& r, Time now) {
+void SentPackets::take_rate(const wire::AckFrame& ack, const SentDatagram& newest, AckResult& r, Time now) {
   const uint64_t largest = ack.ranges[0].last.value;
   delivered_peer_at_ = largest > largest_reported_ ? ack.largest_received_at : Time{};
   largest_reported_ = std::max(largest_reported_, largest);
@@ -153,8 +153,7 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
   if (ack.range_count == 0 || ack.ranges[0].last.value >= base_ + ring_size_) return r;
   r.valid = true;
 
-  SentPacket newest;  // copy of the sample's fields; its segments are not needed
-  bool have_newest = false;
+  const SentDatagram* newest = nullptr;  // stays until trim()
   uint64_t newest_pn = 0;
   if (!lost_.empty()) settle_late(ack, r);
   if (r.spurious_loss) {
@@ -168,16 +167,9 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
       SentPacket& p = at(pn);
       if (p.settled) continue;
       settle_acked(p, r, now);
-      if (!have_newest || p.sent_at >= newest.sent_at) {
-        newest.sent_at = p.sent_at;
-        newest.delivered = p.delivered;
-        newest.delivered_at = p.delivered_at;
-        newest.delivered_peer_at = p.delivered_peer_at;
-        newest.first_sent_at = p.first_sent_at;
-        newest.lost_bytes = p.lost_bytes;
-        newest.app_limited = p.app_limited;
+      if (!newest || p.sent_at >= newest->sent_at) {
+        newest = &p;
         newest_pn = pn;
-        have_newest = true;
       }
     }
   }
@@ -186,27 +178,27 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
     last_ce_ = ack.ecn.ce;
   }
   if (own_path) take_rtt(ack, r, rtt, now);
-  if (!have_newest) return r;
+  if (!newest) return r;
 
-  r.newest_acked_sent_at = newest.sent_at;
-  const Duration sample = now - newest.sent_at;
+  r.newest_acked_sent_at = newest->sent_at;
+  const Duration sample = now - newest->sent_at;
   if (newest_pn == ack.ranges[0].last.value) {
     r.largest_newly_acked = true;
-    r.largest_sent_at = newest.sent_at;
+    r.largest_sent_at = newest->sent_at;
     r.largest_received_at = ack.largest_received_at;
     // The one-way delay is measured by the receiver's clock: good whichever way the ack took.
-    owd.on_sample(newest.sent_at, ack.largest_received_at, now);
+    owd.on_sample(newest->sent_at, ack.largest_received_at, now);
   }
-  if (newest.sent_at >= rack_sent_at_) {
-    rack_sent_at_ = newest.sent_at;
+  if (newest->sent_at >= rack_sent_at_) {
+    rack_sent_at_ = newest->sent_at;
     rack_rtt_ = sample;
   }
   largest_acked_ = std::max(largest_acked_, newest_pn);
   any_acked_ = true;
 
-  take_rate(ack, newest, r, now);
+  take_rate(ack, *newest, r, now);
   detect_losses(rtt, now, r, lost);
-  r.sample_lost = lost_bytes_ > newest.lost_bytes ? lost_bytes_ - newest.lost_bytes : 0;
+  r.sample_lost = lost_bytes_ > newest->lost_bytes ? lost_bytes_ - newest->lost_bytes : 0;
   trim(now, rtt);
   return r;
 }

@@ -13,7 +13,8 @@
 
 namespace hawser {
 
-struct SentPacket {
+// All that is known of a sent datagram but what it carries.
+struct SentDatagram {
   Time sent_at;
   uint16_t size = 0;  // UDP payload, bytes
   bool ack_eliciting = false;
@@ -22,12 +23,14 @@ struct SentPacket {
   bool app_limited = false;  // sent while there was not enough to send
   uint8_t piece = 0;         // 0: whole packets; 1, 2: the first or second piece of its only segment
   uint8_t segment_count = 0;
-  std::array<SegmentRef, kFramesPerDatagram> segments;
   // State of the path when it was sent, for the rate sample.
   uint64_t delivered = 0;
   Time delivered_at, first_sent_at;
   Time delivered_peer_at;  // by the peer's clock; Time{}: not known
   uint64_t lost_bytes = 0;
+};
+struct SentPacket : SentDatagram {
+  std::array<SegmentRef, kFramesPerDatagram> segments;  // [0, segment_count); the others refer to nothing
 };
 
 // What one ack frame changed.
@@ -99,7 +102,7 @@ class SentPackets {
   // When `pn` was sent, also shortly after it was settled; Time{} when that is no longer known.
   Time sent_time(uint64_t pn) const;
   void take_rtt(const wire::AckFrame& ack, AckResult& r, RttEstimator& rtt, Time now);
-  void take_rate(const wire::AckFrame& ack, const SentPacket& newest, AckResult& r, Time now);
+  void take_rate(const wire::AckFrame& ack, const SentDatagram& newest, AckResult& r, Time now);
   void grow();
   void trim_front();
   // A datagram declared lost is remembered for a while: a late ack proves the loss spurious.

@@ -256,10 +256,23 @@ Time ServerEndpoint::end_of_life(const Entry& e) {
 // Only a nearer deadline is put into the heap: an entry that fires early finds nothing due and is put back.
 void ServerEndpoint::schedule(Entry& e, uint64_t entry_id, Time now) {
   const Time next = std::min(e.session.next_timeout(now), end_of_life(e));
-  if (next >= e.scheduled) return;
-  e.scheduled = next;
-  timers_.push_back({next, entry_id});
-  std::push_heap(timers_.begin(), timers_.end(), std::greater<>{});
+  if (next < e.scheduled) {
+    e.scheduled = next;
+    timers_.push_back({next, entry_id});
+    std::push_heap(timers_.begin(), timers_.end(), std::greater<>{});
+  }
+  // What a nearer one replaced wakes nobody: with every packet's it would be as many wake-ups as packets.
+  while (!timers_.empty() && !is_valid(timers_.front())) pop_timer();
+}
+
+bool ServerEndpoint::is_valid(const Timer& t) const {
+  const auto it = entries_.find(t.entry_id);
+  return it != entries_.end() && it->second->scheduled == t.at;
+}
+
+void ServerEndpoint::pop_timer() {
+  std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
+  timers_.pop_back();
 }
 
 void ServerEndpoint::on_timer(Time now) {
@@ -268,11 +281,9 @@ void ServerEndpoint::on_timer(Time now) {
   expire_handshakes(now);
   while (!timers_.empty() && timers_.front().at <= now) {
     const Timer t = timers_.front();
-    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>{});
-    timers_.pop_back();
-    auto it = entries_.find(t.entry_id);
-    if (it == entries_.end() || it->second->scheduled != t.at) continue;
-    Entry& e = *it->second;
+    pop_timer();
+    if (!is_valid(t)) continue;
+    Entry& e = *entries_.at(t.entry_id);
     e.scheduled = Time::infinite();
     if (held_up) e.session.on_held_up(now);
     e.session.on_timer(now);

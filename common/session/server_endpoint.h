@@ -103,6 +103,8 @@ class ServerEndpoint final : public EndpointBase {
   void release_indices(Entry& e);
   void touch(Entry& e, uint64_t entry_id);
   void schedule(Entry& e, uint64_t entry_id, Time now);
+  bool is_valid(const Timer& t) const;
+  void pop_timer();
   bool is_full() const;
   void count_live(int change);
   static Time end_of_life(const Entry& e);
@@ -132,7 +134,7 @@ class ServerEndpoint final : public EndpointBase {
   std::deque<uint64_t> answered_age_;
 
   RingQueue<uint64_t> ready_;        // sessions that may have something to send: served in turns, a burst each
-  std::vector<Timer> timers_;         // heap; stale entries are harmless
+  std::vector<Timer> timers_;         // heap; schedule() clears its front of stale entries
   Time now_;
 };
 

@@ -37,6 +37,28 @@ TEST_CASE("a flood over one link reaches the link's rate") {
   CHECK(ascending(net.at_client));
 }
 
+// What each packet sets (an ack held back, a probe timeout) replaces or follows what the one before it set.
+TEST_CASE("a call wakes the server's timer at most once for each packet, and leaves nothing that wakes it afterwards") {
+  TestNet net;
+  net.add_link(wire_of(0, Duration::millis(1)));
+  net.up_all();
+  net.run(Duration::seconds(15));  // path MTU discovery and all else has come to rest
+  uint32_t marker = 0;
+  net.on_server_packet = [&](ByteSpan) { net.send_to_client(make_packet(net.server_ip, net.client_ip, marker++, 160)); };
+  const uint64_t before = net.server_timers;
+  for (int i = 0; i < 200; ++i) {
+    net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++, 160));
+    net.run(Duration::millis(10));
+  }
+  const uint64_t during = net.server_timers - before;
+  INFO("timers during the call: " << during);
+  CHECK(during <= 210);
+  net.run(Duration::millis(50));  // the last packet's own
+  const uint64_t ended = net.server_timers;
+  net.run(Duration::millis(800));
+  CHECK(net.server_timers - ended <= 2);
+}
+
 TEST_CASE("a flood over two unlike links reaches the sum, in order") {
   TestNet net;
   net.add_link(wire_of(20e6, Duration::millis(10)));

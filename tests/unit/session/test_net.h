@@ -144,7 +144,10 @@ class TestNet {
       ++turns;
       if (!in_flight_.empty() && in_flight_.begin()->first <= now) deliver_due();
       if (client->next_timeout() <= now) client->on_timer(now);
-      if (server->next_timeout() <= now) server->on_timer(now);
+      if (server->next_timeout() <= now) {
+        server->on_timer(now);
+        ++server_timers;
+      }
       pump();
     }
     now = end;
@@ -164,7 +167,7 @@ class TestNet {
   std::vector<Event> client_events, server_events;
   std::vector<uint32_t> at_server, at_client;  // markers of delivered packets
   std::vector<Time> at_client_times;
-  uint64_t turns = 0;
+  uint64_t turns = 0, server_timers = 0;  // server_timers: how often a deadline of the server's woke it
   std::optional<std::array<uint8_t, 16>> token;
   std::function<RegistryAnswer(const PublicKey&, const std::optional<std::array<uint8_t, 16>>&)> answer;
   // Called with each datagram before it travels; may change it. Returns false to drop it.

@@ -109,13 +109,27 @@ void TcpConnection::establish(const Segment& s) {
 
 void TcpConnection::on_data(const Segment& s) {
   const uint64_t ack = from_wire(s.ack, sender_->acknowledged());
+  const uint64_t offset = from_wire(s.seq, receiver_.next());
+  if (outdated(s, offset, ack)) {
+    if (s.payload) receiver_.reject(offset, s.payload);
+    return;
+  }
+  receiver_.on_timestamp(offset, s.timestamp);
   std::vector<std::pair<uint64_t, uint64_t>> sack;
   for (size_t i = 0; i < s.sack_count; ++i) sack.emplace_back(from_wire(s.sack[i].begin, ack), from_wire(s.sack[i].end, ack));
   sender_->on_ack(ack, sack, s.window, s.echo ? time_of(s.echo) : Time{});
   if (s.payload == 0) return;
-  const uint64_t offset = from_wire(s.seq, receiver_.next());
   if (s.payload >= 8 && s.stream_offset != offset) ++mixed_up_;
-  receiver_.on_segment(offset, s.payload, s.timestamp);
+  receiver_.on_segment(offset, s.payload);
+}
+
+// PAWS, with Linux' exception (tcp_disordered_ack): a duplicate ack that changes nothing may be a retransmission timeout old,
+// for its SACK blocks are news. A pure ack that is rejected is not answered here; Linux answers two of them a second.
+bool TcpConnection::outdated(const Segment& s, uint64_t offset, uint64_t ack) const {
+  const int32_t behind = receiver_.behind(s.timestamp);
+  if (behind <= TcpReceiver::kPawsWindow) return false;
+  const bool repeats = s.payload == 0 && offset == receiver_.next() && ack == sender_->acknowledged() && s.window <= sender_->peer_window();
+  return !repeats || Duration::millis(behind) > sender_->rtt().timeout();
 }
 
 void TcpConnection::send_segment(uint64_t offset, uint32_t length) {
@@ -147,7 +161,7 @@ void TcpConnection::send(Segment& s) {
 
 Time TcpConnection::time_of(uint32_t stamp) const {
   const uint32_t age = timestamp() - stamp;
-  return loop_.now() - Duration::micros(age);
+  return Time{(loop_.now().ns / kTick.ns - age) * kTick.ns};
 }
 
 }  // namespace hawser::sim

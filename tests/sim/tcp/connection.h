@@ -37,8 +37,9 @@ class TcpConnection final : private PacketHandler {
   void send_syn();
   void send_segment(uint64_t offset, uint32_t length);
   void send(Segment& s);
-  uint32_t timestamp() const { return static_cast<uint32_t>(loop_.now().ns / 1'000); }
-  Time time_of(uint32_t timestamp) const;
+  bool outdated(const Segment& s, uint64_t offset, uint64_t ack) const;
+  uint32_t timestamp() const { return static_cast<uint32_t>(loop_.now().ns / kTick.ns); }
+  Time time_of(uint32_t timestamp) const;  // when its tick began
 
   static const TcpSenderStats kNoStats;
   EventLoop& loop_;

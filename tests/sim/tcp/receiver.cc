@@ -5,11 +5,20 @@
 
 namespace hawser::sim {
 
-void TcpReceiver::on_segment(uint64_t begin, uint64_t length, uint32_t timestamp) {
+// As Linux answers it: what is below the stream's next byte is reported as a duplicate, and the next acks do not wait.
+void TcpReceiver::reject(uint64_t begin, uint64_t length) {
+  ++stats_.outdated;
+  ++owed_;
+  if (begin < next_) {
+    duplicate_ = {begin, std::min(begin + length, next_)};
+    quick_ = kQuickAcks;
+  }
+  acknowledge();
+}
+
+void TcpReceiver::on_segment(uint64_t begin, uint64_t length) {
   const uint64_t end = begin + length;
   ++stats_.segments;
-  // RFC 7323, 4.3: the echo is of the segment at the left edge of what is being acknowledged.
-  if (begin <= last_report_) echo_ = timestamp;
   const bool was_whole = ranges_.empty();
   bool at_once = true;
   const auto covering = ranges_.upper_bound(begin);

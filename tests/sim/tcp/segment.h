@@ -20,7 +20,7 @@ struct Segment {
   bool syn = false, has_ack = false;
   uint32_t window = 0;      // bytes, already scaled
   uint16_t mss = 0;         // in SYN only
-  uint32_t timestamp = 0, echo = 0;  // microseconds
+  uint32_t timestamp = 0, echo = 0;  // ticks
   std::array<SackBlock, 3> sack{};
   size_t sack_count = 0;
   uint64_t payload = 0;     // bytes
@@ -29,6 +29,7 @@ struct Segment {
 
 inline constexpr size_t kTcpIpHeaders = 52;  // with timestamps and no SACK block
 inline constexpr int kWindowScale = 10;
+inline constexpr Duration kTick = Duration::millis(1);  // of timestamps
 
 // Encodes into `out` (overwritten), a whole IPv4 packet. The payload is the stream offset and zeros.
 void encode(const Segment& segment, std::vector<uint8_t>& out);

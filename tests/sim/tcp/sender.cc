@@ -81,8 +81,8 @@ void TcpSender::count_duplicates(uint64_t ack, std::span<const std::pair<uint64_
 // Spurious: the original arrived after all (its timestamp came back, RFC 3522), or every retransmission was a duplicate.
 bool TcpSender::undo_if_spurious(bool advanced, Time echo) {
   if (!first_resent_.is_set()) return false;
-  // Echoes are in whole microseconds.
-  const bool by_timestamp = advanced && echo.is_set() && echo + Duration::micros(1) < first_resent_;
+  // An echo names the tick of its sending: that tick must have ended before the retransmission.
+  const bool by_timestamp = advanced && echo.is_set() && echo + kTick <= first_resent_;
   const bool by_duplicates = resent_unaccounted_ == 0;
   if (!by_timestamp && !by_duplicates) return false;
   ++stats_.undone;

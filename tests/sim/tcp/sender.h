@@ -27,6 +27,7 @@ class TcpSender {
   void on_ack(uint64_t ack, std::span<const std::pair<uint64_t, uint64_t>> sack, uint64_t peer_window, Time echo);
 
   uint64_t acknowledged() const { return board_.unacked(); }
+  uint64_t peer_window() const { return peer_window_; }
   uint64_t next_offset() const { return next_; }
   const TcpSenderStats& stats() const { return stats_; }
   const CongestionWindow& window() const { return window_; }

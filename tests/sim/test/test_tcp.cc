@@ -7,6 +7,15 @@
 namespace hawser::sim {
 namespace {
 
+// Keeps what is sent; what arrives is handed to it.
+class Mailbox final : public Host {
+ public:
+  explicit Mailbox(IpAddress address) : Host(address) {}
+  void send(ByteSpan packet) override { sent.push_back(*decode(packet)); }
+  size_t mtu() const override { return 1500; }
+  std::vector<Segment> sent;
+};
+
 constexpr double kPayload = 1448.0 / 1514;  // of a full frame
 
 FlowSettings tcp(CongestionControl kind = CongestionControl::cubic) {
@@ -169,6 +178,42 @@ TEST_CASE("the tail of a transfer that is lost is repaired by a probe and not by
   CHECK(r.values.at("complete") == 1);
   CHECK(r.values.at("retransmissions") >= 1);
   CHECK(r.values.at("timeouts") == 0);
+}
+
+// RFC 7323, section 5, as Linux has it: tcp_paws_check() and tcp_disordered_ack().
+TEST_CASE("a late segment is rejected when its timestamp is older than one that came in order, by more than a tick") {
+  EventLoop loop;
+  Mailbox host(IpAddress::v4(10, 0, 0, 1));
+  const IpAddress peer = IpAddress::v4(10, 0, 0, 2);
+  TcpConnection connection(loop, host, 5001, peer, 30'000, {}, [](uint64_t) {});
+  const auto arrive = [&](uint32_t seq, uint64_t payload, uint32_t timestamp, bool syn = false) {
+    Segment s;
+    s.source = peer, s.destination = host.address(), s.source_port = 30'000, s.destination_port = 5001;
+    s.syn = syn, s.has_ack = !syn, s.seq = seq, s.ack = 1, s.window = 1u << 20, s.mss = 1460;
+    s.payload = payload, s.stream_offset = seq - 1, s.timestamp = timestamp;
+    std::vector<uint8_t> bytes;
+    encode(s, bytes);
+    host.deliver(bytes);
+    return host.sent.back();
+  };
+  arrive(0, 0, 500, true);
+  arrive(1, 0, 500);
+  CHECK(arrive(1, 1000, 520).ack == 1001);
+  // Out of order: a timestamp that is not the next byte's does not count yet.
+  CHECK(arrive(3001, 1000, 560).ack == 1001);
+  CHECK(arrive(1001, 1000, 540).ack == 2001);
+  CHECK(arrive(4001, 1000, 539).sack[0].end == 5001);  // a tick older: still taken
+  const Segment rejected = arrive(2001, 1000, 538);     // two: a gap stays, although its bytes were here
+  CHECK(rejected.ack == 2001);
+  CHECK(rejected.echo == 540);
+  CHECK(connection.receiver_stats().outdated == 1);
+  CHECK(arrive(2001, 1000, 600).ack == 5001);  // sent again
+  // What is old and below the next byte is told as a duplicate.
+  const Segment duplicate = arrive(1001, 1000, 540);
+  CHECK(duplicate.sack[0].begin == 1001);
+  CHECK(duplicate.sack[0].end == 2001);
+  CHECK(duplicate.echo == 600);
+  CHECK(connection.receiver_stats().outdated == 2);
 }
 
 TEST_CASE("the QUIC model fills a link; three packets of reordering are loss to it, two are not") {

@@ -33,6 +33,7 @@ class BulkFlow final : public Flow {
     r.values["undone"] = static_cast<double>(sent.undone);
     r.values["reordered"] = static_cast<double>(received.reordered);
     r.values["duplicates"] = static_cast<double>(received.duplicates);
+    r.values["outdated"] = static_cast<double>(received.outdated);
     r.values["hold_ms"] = received.longest_hold.to_millis();
     r.values["mixed_up"] = static_cast<double>(client_.mixed_up() + server_.mixed_up());
     if (const TcpSender* s = sender().sender()) r.values["srtt_ms"] = s->rtt().smoothed().to_millis();

@@ -39,7 +39,7 @@ constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
-constexpr uint64_t kMinDatagrams = 4;
+constexpr uint64_t kMinDatagrams = 2;  // four, as BBR has it, are half a second of a link of 100 kbit/s
 
 }  // namespace
 

@@ -57,6 +57,12 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
     first_sent_at_ = now;
     delivered_at_ = now;
     delivered_peer_at_ = Time{};
+    // What follows a want of data is measured by how much there is until the first answer, not by the path.
+    if (ran_dry_) limited_until_ = delivered_ + 1;
+  }
+  if (ack_eliciting) {
+    ran_dry_ = app_limited;
+    app_limited = app_limited || delivered_ < limited_until_;
   }
   ++ring_size_;
   SentPacket& p = at(base_ + ring_size_ - 1);

@@ -130,6 +130,8 @@ class SentPackets {
 
   std::vector<LostPacket> lost_;  // ascending by the time they were declared so
   uint64_t bytes_in_flight_ = 0;
+  bool ran_dry_ = true;          // the newest left nothing to send behind
+  uint64_t limited_until_ = 0;  // what is sent before so much was delivered belongs to a flight that began with a want of data
   uint64_t eliciting_in_flight_ = 0;
   Time last_eliciting_sent_;
   Time loss_time_ = Time::infinite();

@@ -52,6 +52,7 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   // Bulk takes to a detour when all that stands before it would arrive there sooner: so a flow that the better path
   // could carry alone keeps that path's round trip, and when the detour begins the queue has grown to its length and
   // the flow sees no step. Once begun it goes on while the better paths are full.
+  if (leaves_out(*best_now, paths)) return std::nullopt;
   const bool engaged = is_engaged(best_now->id, request.now);
   for (const PathView& p : paths) {
     if (p.tier > tier || p.has_room) continue;
@@ -61,6 +62,15 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   }
   engage(best_now->id, request.now);
   return best_now->index;
+}
+
+bool EarliestScheduler::leaves_out(const PathView& path, std::span<const PathView> paths) const {
+  BitRate sooner;
+  const Duration there = arrival(path, path.datagram);
+  for (const PathView& p : paths) {
+    if (p.id != path.id && p.tier <= path.tier && arrival(p, p.datagram) < there) sooner.bps += p.measured.bps;
+  }
+  return path.measured < sooner * kDetourWorth;
 }
 
 bool EarliestScheduler::is_engaged(PathId path, Time now) const {

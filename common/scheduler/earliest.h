@@ -11,6 +11,7 @@ namespace hawser {
 class EarliestScheduler final : public Scheduler {
  public:
   std::optional<size_t> pick(const SchedulerRequest& request, std::span<const PathView> paths) override;
+  bool leaves_out(const PathView& path, std::span<const PathView> paths) const override;
   bool waits_on_purpose() const override { return on_purpose_; }
   wire::SchedulerKind kind() const override { return wire::SchedulerKind::earliest; }
 

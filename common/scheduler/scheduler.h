@@ -24,6 +24,7 @@ struct PathView {
   Duration room_in;              // until has_room by the pacer; zero when it has room
   Duration smoothed_rtt, rtt_variance;
   BitRate rate;     // pacing rate
+  BitRate measured;  // what it is known to carry; zero: nothing yet
   double loss = 0;  // 0..1
   uint64_t bytes_in_flight = 0, window = 0;
   uint16_t datagram = 0;  // bytes of a full one
@@ -51,6 +52,11 @@ class Scheduler {
   virtual void on_sent(PathId path, size_t bytes) { static_cast<void>(path), static_cast<void>(bytes); }
   // Each packet goes to every other active path too, as soon as that one has room.
   virtual bool copies_everywhere() const { return false; }
+  // Bulk leaves the path out because it would add next to nothing: it carries copies of bulk as far as it has room, which keep it measured.
+  virtual bool leaves_out(const PathView& path, std::span<const PathView> paths) const {
+    static_cast<void>(path), static_cast<void>(paths);
+    return false;
+  }
 };
 
 std::unique_ptr<Scheduler> make_scheduler(wire::SchedulerKind kind);

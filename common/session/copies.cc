@@ -67,6 +67,18 @@ void Session::copy_urgent(const SegmentRef& segment, const SessionPath& sent_on,
   if (second && copy_budget_.take(bytes, silent)) queue_copy(*second, segment);
 }
 
+// A path that bulk leaves out carries copies of it, so that its rate stays known: it comes to be used when it has become
+// worth it, and until then nobody waits for what is slow or lost there.
+void Session::copy_to_measure(const SegmentRef& segment, const SessionPath& sent_on, Time now) {
+  if (views_.size() < 2 || segment->packet_class.traffic != TrafficClass::bulk || segment->packet.size() < kBaseDatagram / 2) return;
+  for (const PathView& v : views_) {
+    SessionPath& p = *paths_[v.index];
+    const bool joins = v.tier <= tier(sent_on) || (v.tier == 1 && sent_on.is_full(now));
+    if (&p == &sent_on || !joins || p.has_copies() || !p.has_room(now) || !p.address.may_send(p.mtu.datagram())) continue;
+    if (scheduler_->leaves_out(v, views_)) queue_copy(p, segment);
+  }
+}
+
 bool Session::transmit_copies(TransmitBatch& batch, Time now) {
   for (auto& owned : paths_) {
     SessionPath& p = *owned;

@@ -127,6 +127,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.window = p.controller->congestion_window();
     v.datagram = p.mtu.datagram();
     v.rate = p.pacing_rate();
+    v.measured = p.controller->capacity();
     v.loss = p.loss.ratio(now);
     v.bytes_in_flight = p.sent.bytes_in_flight();
     v.full = p.is_full(now);
@@ -234,6 +235,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     copy_everywhere(chosen[i], p);
     copy_urgent(chosen[i], p, now);
   }
+  if (count == 1 && !reinjection) copy_to_measure(chosen[0], p, now);
   scheduler_->on_sent(p.id, sent->size);
   return true;
 }

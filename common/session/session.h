@@ -175,6 +175,7 @@ class Session {
   void orphan(SegmentRef segment);
   void drop_copies(SessionPath& p);
   void copy_everywhere(const SegmentRef& segment, const SessionPath& sent_on);
+  void copy_to_measure(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   void copy_urgent(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   bool transmit_copies(TransmitBatch& batch, Time now);
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);

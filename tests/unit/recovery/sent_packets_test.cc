@@ -15,11 +15,11 @@ struct Harness {
   SentPackets::LostSegments lost;
   Time now{1'000'000'000};
 
-  SegmentRef send(uint16_t size = 1000) {
+  SegmentRef send(uint16_t size = 1000, bool ran_dry = false) {
     SegmentRef s = segments.make();
     s->packet = packets.allocate();
     s->copies_in_flight = 1;
-    SentPacket& p = sent.on_sent(now, size, true, false);
+    SentPacket& p = sent.on_sent(now, size, true, ran_dry);
     p.segments[p.segment_count++] = s;
     return s;
   }
@@ -139,6 +139,27 @@ TEST_CASE("a steady flow's samples show its rate") {
     h.now += Duration::millis(1);
   }
   CHECK(best.bps == Approx(8e6).epsilon(0.06));
+}
+
+TEST_CASE("a flight that begins with a want of data is no measure of the path until its first answer") {
+  Harness h;
+  // Two packets and nothing more; then, after a pause, five at once: a web page's way to ask and to answer.
+  h.send(1000, false);
+  h.send(1000, true);
+  h.now += Duration::millis(20);
+  h.ack(0, 1);
+  h.now += Duration::millis(500);
+  for (int i = 0; i < 5; ++i) h.send();
+  h.now += Duration::millis(20);
+  CHECK(h.ack(2, 4).sample_app_limited);
+  CHECK(h.ack(5, 6).sample_app_limited);
+  // What the answers let go is the path's own pace again, also when nothing is in flight in between: that was the pacer's pause.
+  h.send();
+  h.now += Duration::millis(20);
+  CHECK_FALSE(h.ack(7, 7).sample_app_limited);
+  h.send();
+  h.now += Duration::millis(20);
+  CHECK_FALSE(h.ack(8, 8).sample_app_limited);
 }
 
 TEST_CASE("a fragmented segment is delivered when both pieces are") {

@@ -57,6 +57,26 @@ TEST_CASE("earliest") {
     r.now = r.now + Duration::millis(600);  // unused for long: it must be worth beginning again
     CHECK_FALSE(s->pick(r, v));
   }
+  SECTION("bulk leaves out a later way that would add next to nothing") {
+    PathView v[] = {view(0, 10, false, 3), view(1, 40, true)};
+    v[0].id = PathId{1}, v[1].id = PathId{2};
+    v[0].measured = BitRate{30e6};
+    v[1].measured = BitRate{1e6};
+    SchedulerRequest r = kBulk;
+    r.now = Time{1'000'000'000};
+    r.backlog = 200'000;
+    CHECK_FALSE(s->leaves_out(v[0], v));
+    CHECK_FALSE(s->leaves_out(v[1], v));
+    CHECK(s->pick(r, v) == 1u);
+    v[1].measured = BitRate{0.8e6};
+    CHECK(s->leaves_out(v[1], v));
+    CHECK_FALSE(s->pick(r, v));
+    // The sooner way is never left out, however little it carries; and the last that has room is used by all when others are gone.
+    v[1].one_way_delay = Duration::millis(1);
+    CHECK_FALSE(s->leaves_out(v[1], v));
+    v[1].one_way_delay = Duration::millis(40);
+    CHECK(s->pick(r, {&v[1], 1}) == 1u);
+  }
   SECTION("urgent does not wait for a way that frees up later than the other arrives") {
     const PathView v[] = {view(0, 10, false, 50), view(1, 40, true)};
     CHECK(s->pick(kUrgent, v) == 1u);

@@ -148,4 +148,39 @@ TEST_CASE("the second copy of an unordered packet is dropped whichever way it co
   CHECK(net.client->sessions(net.now)[0].drops[DropReason::duplicate] > 400);
 }
 
+TEST_CASE("a link that would add next to nothing carries copies, and is used once it has become faster") {
+  TestNet net;
+  net.add_link(wire_of(40e6, Duration::millis(15)));
+  TestLink& slow = net.add_link(wire_of(0.3e6, Duration::millis(15)));
+  slow.to_client.queue_bytes = slow.to_server.queue_bytes = 20'000;
+  connect(net);
+  std::multiset<uint32_t> came;
+  uint32_t next = 0;
+  net.on_client_packet = [&](ByteSpan p) { came.insert(marker_of(p)); };
+  const auto download = [&](Duration d, int each_ms) {
+    const Time end = net.now + d;
+    while (net.now < end) {
+      for (int i = 0; i < each_ms; ++i) net.send_to_client(make_packet(net.server_ip, net.client_ip, next++, 1300));
+      net.run(Duration::millis(1));
+    }
+  };
+  const auto on_slow = [&] { return net.server->sessions(net.now)[0].paths[1]; };
+  download(Duration::seconds(3), 5);  // 52 Mbit/s: more than the fast link carries
+  const PathInfo before = on_slow();
+  CHECK(before.copied_packets > 10);
+  download(Duration::seconds(3), 5);
+  CHECK(on_slow().copied_packets > before.copied_packets);
+  // Nothing but copies went there (acks and probes aside), and each packet came once.
+  const PathInfo after = on_slow();
+  CHECK(after.sent_bytes - before.sent_bytes <= (after.copied_bytes - before.copied_bytes) * 1.1);
+  CHECK(came.size() > 0);
+  CHECK(std::adjacent_find(came.begin(), came.end()) == came.end());
+  slow.to_client.rate_bps = slow.to_server.rate_bps = 20e6;
+  download(Duration::seconds(5), 5);
+  const PathInfo joined = on_slow();
+  download(Duration::seconds(2), 5);
+  CHECK(on_slow().sent_bytes - joined.sent_bytes > 2'000'000);
+  CHECK(on_slow().copied_packets - joined.copied_packets < 100);
+}
+
 }  // namespace hawser::test

@@ -128,7 +128,8 @@ void TcpConnection::on_data(const Segment& s) {
 bool TcpConnection::outdated(const Segment& s, uint64_t offset, uint64_t ack) const {
   const int32_t behind = receiver_.behind(s.timestamp);
   if (behind <= TcpReceiver::kPawsWindow) return false;
-  const bool repeats = s.payload == 0 && offset == receiver_.next() && ack == sender_->acknowledged() && s.window <= sender_->peer_window();
+  const bool pure = s.payload == 0 && offset == receiver_.next();
+  const bool repeats = pure && ack == sender_->acknowledged() && s.window <= sender_->peer_window();
   return !repeats || Duration::millis(behind) > sender_->rtt().timeout();
 }
 

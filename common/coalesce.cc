@@ -95,13 +95,20 @@ void Coalescer::start(const Parsed& parsed, uint32_t index) {
   if (!g.open) return;
   // The longest unused makes room: it is found no more, takes nothing more, and so its flow keeps its order.
   std::copy_backward(open_.begin(), open_.end() - 1, open_.end());
-  open_.front() = static_cast<uint32_t>(groups_.size());
+  open_.front() = {static_cast<uint32_t>(groups_.size()), flow_key(packets_[index], parsed)};
+}
+
+uint32_t Coalescer::flow_key(ByteSpan p, const Parsed& parsed) {
+  // The low parts of both addresses, and both ports.
+  return parsed.v4 ? get32(p, 12) ^ get32(p, 16) ^ get32(p, 20) : get32(p, 20) ^ get32(p, 36) ^ get32(p, 40);
 }
 
 // The open group of the packet's flow, moved to the front; nothing when there is none.
 Coalescer::Group* Coalescer::open_group(ByteSpan packet, const Parsed& parsed) {
-  for (size_t i = 0; i < kOpenFlows && open_[i]; ++i) {
-    Group& g = groups_[open_[i] - 1];
+  const uint32_t key = flow_key(packet, parsed);
+  for (size_t i = 0; i < kOpenFlows && open_[i].group; ++i) {
+    if (open_[i].key != key) continue;
+    Group& g = groups_[open_[i].group - 1];
     if (g.v4 != parsed.v4 || g.udp != parsed.udp) continue;
     const ByteSpan first = packets_[g.first];
     const bool same = g.v4 ? same_bytes(first, packet, 12, 12) : same_bytes(first, packet, 8, 36);
@@ -172,13 +179,13 @@ Coalescer::Parsed Coalescer::parse(ByteSpan p, Kinds kinds) {
 std::span<const Coalescer::Output> Coalescer::run(std::span<const ByteSpan> packets, Kinds kinds) {
   packets_ = packets;
   groups_.clear();
-  open_.fill(0);
+  open_.fill({});
   next_.assign(packets.size(), 0);
   for (uint32_t i = 0; i < packets.size(); ++i) {
     const Parsed parsed = parse(packets[i], kinds);
     if (!parsed.known) {
       // It may belong to any flow (a fragment, say): nothing that comes later may go before it.
-      open_.fill(0);
+      open_.fill({});
       start(Parsed{}, i);
       continue;
     }
@@ -187,7 +194,7 @@ std::span<const Coalescer::Output> Coalescer::run(std::span<const ByteSpan> pack
     if (g) {
       g->open = false;
       std::copy(open_.begin() + 1, open_.end(), open_.begin());
-      open_.back() = 0;
+      open_.back() = {};
     }
     start(parsed, i);
   }

@@ -30,7 +30,7 @@ class Coalescer {
 
  private:
   static constexpr size_t kMaxHeader = 40 + 60;
-  static constexpr size_t kOpenFlows = 8;
+  static constexpr size_t kOpenFlows = 64;
 
   struct Parsed;
   struct Group {
@@ -47,6 +47,7 @@ class Coalescer {
   };
 
   static Parsed parse(ByteSpan packet, Kinds kinds);
+  static uint32_t flow_key(ByteSpan packet, const Parsed& parsed);
   Group* open_group(ByteSpan packet, const Parsed& parsed);
   bool join(Group& g, ByteSpan packet, const Parsed& parsed, uint32_t index);
   void start(const Parsed& parsed, uint32_t index);
@@ -55,7 +56,12 @@ class Coalescer {
 
   std::span<const ByteSpan> packets_;
   std::vector<Group> groups_;
-  std::array<uint32_t, kOpenFlows> open_{};  // group index + 1, newest use first
+  // The open group of a flow; `key` is a part of its addresses and ports, for a quick look.
+  struct OpenFlow {
+    uint32_t group = 0;  // index + 1
+    uint32_t key = 0;
+  };
+  std::array<OpenFlow, kOpenFlows> open_{};  // newest use first
   std::vector<uint32_t> next_;               // packet index + 1 of the next in its group
   std::vector<std::array<uint8_t, kMaxHeader>> headers_;
   std::vector<ByteSpan> pieces_;

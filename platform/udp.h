@@ -3,6 +3,7 @@
 // from which address and interface it leaves.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -141,7 +142,8 @@ class UdpSocket {
   Counters counters_;
 };
 
-// Memory for what one receive() brings: few slots with much room where datagrams come together, else many small ones.
+// Memory for what one receive() brings: slots with much room where datagrams come together, else small ones. As many are
+// offered as bring some hundred datagrams: few of a fast sender's long trains, many of many senders' short ones.
 class ReceiveBuffers {
  public:
   ReceiveBuffers();
@@ -154,8 +156,12 @@ class ReceiveBuffers {
   static constexpr size_t kSlots = 64;
   static constexpr size_t kSlotBytes = 9 * 1024;  // more than a jumbo frame carries
   static constexpr size_t kSuperBytes = 64 * 1024;
+  static constexpr size_t kFewSlots = 8;
+  static constexpr size_t kFewDatagrams = 128, kManyDatagrams = 512;
 
-  std::vector<uint8_t> memory_;
+  size_t size_ = 0;                    // of a slot; 0: none yet
+  std::unique_ptr<uint8_t[]> memory_;  // not cleared: what is never filled is never resident
+  size_t offered_ = kFewSlots;         // slots of the next call, where datagrams come together
   std::vector<ReceiveSlot> slots_;
   bool was_full_ = false;
 };

@@ -313,14 +313,24 @@ void UdpSocket::add_to(OffloadState& s) const {
   s.fallbacks += counters_.fallbacks;
 }
 
-ReceiveBuffers::ReceiveBuffers() : memory_(kSlots * kSlotBytes), slots_(kSlots) {}
+ReceiveBuffers::ReceiveBuffers() : slots_(kSlots) {}
 
 std::span<const ReceiveSlot> ReceiveBuffers::receive(UdpSocket& socket) {
   const size_t size = socket.offload().receive ? kSuperBytes : kSlotBytes;
-  const std::span<ReceiveSlot> slots = std::span(slots_).first(memory_.size() / size);
-  for (size_t i = 0; i < slots.size(); ++i) slots[i].buffer = MutableByteSpan(memory_).subspan(i * size, size);
+  if (size > size_) {
+    memory_.reset(new uint8_t[kSlots * size]);
+    size_ = size;
+  }
+  const bool together = socket.offload().receive;
+  const std::span<ReceiveSlot> slots = std::span(slots_).first(together ? offered_ : kSlots);
+  for (size_t i = 0; i < slots.size(); ++i) slots[i].buffer = MutableByteSpan(memory_.get() + i * size, size);
   const size_t count = socket.receive(slots);
   was_full_ = count == slots.size();
+  if (!together || !was_full_) return slots.first(count);
+  size_t datagrams = 0;
+  for (const ReceiveSlot& s : slots) datagrams += s.segment_size != 0 ? (s.size + s.segment_size - 1) / s.segment_size : 1;
+  if (datagrams < kFewDatagrams) offered_ = std::min(offered_ * 2, kSlots);
+  if (datagrams > kManyDatagrams) offered_ = std::max(offered_ / 2, kFewSlots);
   return slots.first(count);
 }
 

@@ -79,6 +79,20 @@ TEST_CASE("a train of one flow becomes one super-packet, and cutting gives it ba
   }
 }
 
+TEST_CASE("fifty users' flows, taking turns packet by packet, become a super-packet each") {
+  for (const bool v6 : {false, true}) {
+    CAPTURE(v6);
+    std::vector<std::vector<Bytes>> flows;
+    for (uint16_t f = 0; f < 50; ++f) flows.push_back(train({.v6 = v6, .source_port = static_cast<uint16_t>(1000 + f)}, 6));
+    std::vector<Bytes> packets;
+    for (size_t i = 0; i < 6; ++i) {
+      for (const auto& flow : flows) packets.push_back(flow[i]);
+    }
+    Coalescer c;
+    CHECK(groups(c, packets) == std::vector<size_t>(50, 6));
+  }
+}
+
 TEST_CASE("TCP: what differs ends the train") {
   using Groups = std::vector<size_t>;
   struct Case {

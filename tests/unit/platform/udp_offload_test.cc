@@ -111,5 +111,31 @@ TEST_CASE("an MTU below the segments is no fault of the offload") {
   CHECK(p.client->counters().sent_super == 1);
 }
 
+// How many slots the last of `rounds` receives brought, while more trains wait than it may take.
+size_t slots_of_last(Pair& p, ReceiveBuffers& buffers, size_t datagrams_each, size_t trains, int rounds) {
+  const std::string text = train(datagrams_each);
+  for (size_t i = 0; i < trains; ++i) REQUIRE(send(*p.client, text, p.server->local(), 1000).items == 1);
+  size_t count = 0, datagrams = 0;
+  for (int i = 0; i < rounds; ++i) {
+    count = 0;
+    for (const ReceiveSlot& slot : buffers.receive(*p.server)) {
+      ++count;
+      for_each_datagram(slot, [&](MutableByteSpan) { ++datagrams; });
+    }
+  }
+  while (!buffers.receive(*p.server).empty()) {
+  }
+  return count;
+}
+
+TEST_CASE("short trains are received many at a time, long ones few") {
+  if (!fresh_namespace()) return;
+  Pair p({.send = true, .receive = true}, {.send = true, .receive = false});
+  ReceiveBuffers buffers;
+  CHECK(slots_of_last(p, buffers, 3, 120, 1) == 8);
+  CHECK(slots_of_last(p, buffers, 3, 120, 1) == 64);  // of three datagrams each even the most slots bring few
+  CHECK(slots_of_last(p, buffers, 20, 120, 3) == 16);
+}
+
 }  // namespace
 }  // namespace hawser

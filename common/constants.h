@@ -107,6 +107,7 @@ inline constexpr size_t kSessionBytes = kResequencerBytes + kIngressPackets * kP
 // ---- scheduling --------------------------------------------------------------------------------------------------
 inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);
 inline constexpr double kDetourWorth = 0.03;                // of the rates of the sooner paths: bulk leaves a path of less out
+inline constexpr uint64_t kMeasuredAfter = 4;                // datagrams delivered: from then on a path counts as measured
 inline constexpr size_t kMaxCopies = 2048;                  // packets that wait to be sent on a second path
 inline constexpr double kCopyShare = 0.03;                  // copies of small urgent packets, of the bytes sent
 inline constexpr double kCopySynLoss = 0.02;                // of a path's datagrams lost: its SYNs are copied too

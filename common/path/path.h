@@ -131,6 +131,10 @@ struct Path {
   // In flight above one bandwidth-delay product, as time at the path's capacity.
   Duration queued() const;
   BitRate pacing_rate() const;
+  // What it is known to carry. Before a few datagrams were delivered nothing is known, and what it is sent at is assumed.
+  BitRate measured_rate() const {
+    return sent.delivered() < kMeasuredAfter * mtu.datagram() ? pacing_rate() : controller->capacity();
+  }
   // Full over about a round trip, not for the moment only.
   bool is_full(Time now) const { return busy.is_full(known_capacity(), busy_span(), now); }
   void note_busy(size_t bytes, Time now) { busy.on_sent(bytes, known_capacity(), busy_span(), now); }

@@ -29,7 +29,7 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   const PathView* best_now = nullptr;  // the first to arrive of those with room
   Duration best_arrival, best_now_arrival;
   for (const PathView& p : paths) {
-    if (p.tier > tier) continue;
+    if (p.tier > tier || (!urgent && leaves_out(p, paths))) continue;
     const bool room = p.has_room || (urgent && p.has_urgent_room);
     const Duration a = arrival(p, request.bytes);
     const Duration with_wait = room ? a : a + p.room_in;
@@ -52,7 +52,6 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   // Bulk takes to a detour when all that stands before it would arrive there sooner: so a flow that the better path
   // could carry alone keeps that path's round trip, and when the detour begins the queue has grown to its length and
   // the flow sees no step. Once begun it goes on while the better paths are full.
-  if (leaves_out(*best_now, paths)) return std::nullopt;
   const bool engaged = is_engaged(best_now->id, request.now);
   for (const PathView& p : paths) {
     if (p.tier > tier || p.has_room) continue;

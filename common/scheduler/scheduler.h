@@ -24,7 +24,7 @@ struct PathView {
   Duration room_in;              // until has_room by the pacer; zero when it has room
   Duration smoothed_rtt, rtt_variance;
   BitRate rate;     // pacing rate
-  BitRate measured;  // what it is known to carry; zero: nothing yet
+  BitRate measured;  // what it is known to carry, or assumed to until that is known
   double loss = 0;  // 0..1
   uint64_t bytes_in_flight = 0, window = 0;
   uint16_t datagram = 0;  // bytes of a full one

@@ -127,7 +127,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.window = p.controller->congestion_window();
     v.datagram = p.mtu.datagram();
     v.rate = p.pacing_rate();
-    v.measured = p.controller->capacity();
+    v.measured = p.measured_rate();
     v.loss = p.loss.ratio(now);
     v.bytes_in_flight = p.sent.bytes_in_flight();
     v.full = p.is_full(now);

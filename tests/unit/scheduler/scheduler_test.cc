@@ -71,6 +71,15 @@ TEST_CASE("earliest") {
     v[1].measured = BitRate{0.8e6};
     CHECK(s->leaves_out(v[1], v));
     CHECK_FALSE(s->pick(r, v));
+    CHECK_FALSE(s->waits_on_purpose());  // there is nothing else to wait for: an ordinary queue, which CoDel judges
+    // A third way, later than the one left out, is none the less taken.
+    PathView three[] = {v[0], v[1], view(2, 60, true)};
+    three[2].id = PathId{3};
+    three[2].measured = BitRate{20e6};
+    CHECK(s->pick(r, three) == 2u);
+    // What is urgent takes it when it is the first to arrive.
+    three[0].room_in = Duration::millis(100);
+    CHECK(s->pick(kUrgent, three) == 1u);
     // The sooner way is never left out, however little it carries; and the last that has room is used by all when others are gone.
     v[1].one_way_delay = Duration::millis(1);
     CHECK_FALSE(s->leaves_out(v[1], v));

@@ -183,4 +183,24 @@ TEST_CASE("a link that would add next to nothing carries copies, and is used onc
   CHECK(on_slow().copied_packets - joined.copied_packets < 100);
 }
 
+TEST_CASE("a link that comes in the middle of a download is used at once, before anything is known of it") {
+  TestNet net;
+  net.add_link(wire_of(40e6, Duration::millis(15)));
+  connect(net);
+  uint32_t next = 0;
+  const auto download = [&](Duration d) {
+    const Time end = net.now + d;
+    while (net.now < end) {
+      for (int i = 0; i < 5; ++i) net.send_to_client(make_packet(net.server_ip, net.client_ip, next++, 1300));
+      net.run(Duration::millis(1));
+    }
+  };
+  download(Duration::seconds(2));
+  net.up(net.add_link(wire_of(20e6, Duration::millis(30))));
+  download(Duration::millis(400));
+  const PathInfo joined = net.server->sessions(net.now)[0].paths[1];
+  CHECK(joined.sent_bytes > 200'000);
+  CHECK(joined.copied_packets == 0);
+}
+
 }  // namespace hawser::test

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <fstream>
 
+#include "tests/netlab/emulator/calm.h"
 #include "tests/netlab/emulator/emulator.h"
 #include "tests/netlab/emulator/priority.h"
 
@@ -17,6 +18,8 @@ namespace {
 using hawser::Duration;
 using hawser::Time;
 using hawser::netlab::Emulator;
+
+constexpr int kNotNow = 75;  // EX_TEMPFAIL of sysexits.h, as for measurements without a valid run
 
 volatile bool g_stop = false;
 
@@ -105,8 +108,16 @@ int main(int argc, char** argv) {
   bool undo = false;
   prepare->add_flag("--undo", undo, "turn them on again");
 
+  double limit_ms = 2, patience = 60;
+  CLI::App* calm = app.add_subcommand("calm", "wait until the machine is quiet enough to measure on; exit 75 when it does not become so");
+  calm->add_option("--limit-ms", limit_ms, "timers must not be later, p99.9 over a second under a little load");
+  calm->add_option("--seconds", patience, "wait no longer than this")->check(CLI::Range(0.0, 3600.0));
+
   CLI11_PARSE(app, argc, argv);
   if (*ctl) return ask(socket, words);
+  if (*calm) {
+    return hawser::netlab::wait_for_calm(Duration::from_seconds(limit_ms / 1e3), Duration::from_seconds(patience)) ? 0 : kNotNow;
+  }
   if (*prepare) {
     for (const std::string& name : interfaces) {
       if (auto status = hawser::netlab::set_offloads(name, undo); !status) return fail(status.error());

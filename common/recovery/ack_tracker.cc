@@ -31,7 +31,7 @@ void AckTracker::insert(PacketNumber pn) {
   }
 }
 
-void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Time now) {
+void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Duration rtt, Time now) {
   const bool newest = range_count_ == 0 || pn.value > ranges_[0].last.value;
   const bool in_order = range_count_ == 0 || pn.value == ranges_[0].last.value + 1;
   insert(pn);
@@ -43,8 +43,10 @@ void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, T
   cross_news_ = true;
   ++eliciting_pending_;
   // A gap, or something that fills one, or a congestion mark: the sender should know at once (RFC 9000, 13.2.1).
-  if (!in_order || ecn == 3 || eliciting_pending_ >= kAckElicitingThreshold) {
+  if (!in_order || ecn == 3 || eliciting_pending_ >= kMostPerAck) {
     due_ = now;
+  } else if (eliciting_pending_ >= kAckElicitingThreshold) {
+    due_ = std::min(due_, std::max(now, sent_at_ + rtt / kAcksPerRoundTrip));
   } else {
     due_ = std::min(due_, now + kMaxAckDelay);
   }
@@ -61,7 +63,8 @@ wire::AckFrame AckTracker::frame(PathId path, Time now) const {
   return f;
 }
 
-void AckTracker::mark_sent() {
+void AckTracker::mark_sent(Time now) {
+  sent_at_ = now;
   eliciting_pending_ = 0;
   due_ = Time::infinite();
 }

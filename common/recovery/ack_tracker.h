@@ -11,8 +11,8 @@ namespace hawser {
 
 class AckTracker {
  public:
-  // An authentic, new datagram of this path. `ecn` as on the wire.
-  void on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Time now);
+  // An authentic, new datagram of this path. `ecn` as on the wire; `rtt` is the path's, which says how far apart acks may be.
+  void on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Duration rtt, Time now);
 
   // An ack on the path itself should leave at this moment (Time::infinite(): nothing to acknowledge).
   Time due() const { return due_; }
@@ -24,7 +24,7 @@ class AckTracker {
 
   // The present state as a frame; mark_sent / mark_cross_sent when it left.
   wire::AckFrame frame(PathId path, Time now) const;
-  void mark_sent();
+  void mark_sent(Time now);
   void mark_cross_sent() { cross_news_ = false; }
 
   bool has_any() const { return range_count_ > 0; }
@@ -39,6 +39,7 @@ class AckTracker {
   wire::EcnCounts ecn_;
   int eliciting_pending_ = 0;
   bool cross_news_ = false;
+  Time sent_at_;
   Time due_ = Time::infinite();
 };
 

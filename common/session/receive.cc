@@ -89,7 +89,7 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   const ByteSpan plaintext = sealed.first(sealed.size() - kAeadTagSize);
   const bool eliciting = on_frames(*path, d, plaintext, pn, now);
   // A frame may have closed the path; look it up again before touching it.
-  if (SessionPath* still = find_path(id)) still->acks.on_received(pn, eliciting, d.ecn, now);
+  if (SessionPath* still = find_path(id)) still->acks.on_received(pn, eliciting, d.ecn, still->rtt.smoothed(), now);
   return true;
 }
 

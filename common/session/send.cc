@@ -297,7 +297,7 @@ void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
 // Acks for path p travel on p; every now and then on the best other path too, so that a path that works in one direction
 // only is told apart from a dead one.
 void Session::write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross) {
-  if (p.acks.has_any() && w.write(p.acks.frame(p.id, now))) p.acks.mark_sent();
+  if (p.acks.has_any() && w.write(p.acks.frame(p.id, now))) p.acks.mark_sent(now);
   if (!with_cross) return;
   for (auto& other : paths_) {
     if (other.get() == &p || !other->acks.has_cross_news() || best_path_except(other.get()) != &p) continue;
@@ -318,7 +318,7 @@ bool Session::transmit_acks(TransmitBatch& batch, Time now) {
     wire::FrameWriter w(frame_space(batch, frame_room(*p)));
     write_acks(w, *p, now, true);
     if (w.size() == 0 || !p->address.may_send(w.size() + wire::kDataHeaderSize + kAeadTagSize)) {
-      p->acks.mark_sent();
+      p->acks.mark_sent(now);
       continue;
     }
     if (seal_frames(batch, *p, p->address.tuple, w, false, now)) return true;

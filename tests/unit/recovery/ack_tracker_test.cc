@@ -9,6 +9,7 @@ namespace hawser {
 namespace {
 
 constexpr Time kStart{1'000'000'000};
+constexpr Duration kRtt = Duration::millis(40);
 
 std::set<uint64_t> reported(const wire::AckFrame& f) {
   std::set<uint64_t> s;
@@ -22,7 +23,7 @@ std::set<uint64_t> reported(const wire::AckFrame& f) {
 
 TEST_CASE("ranges join, split and stay in descending order") {
   AckTracker t;
-  for (uint64_t pn : {0, 1, 5, 3, 4, 9, 7, 8, 2}) t.on_received(PacketNumber{pn}, true, 0, kStart);
+  for (uint64_t pn : {0, 1, 5, 3, 4, 9, 7, 8, 2}) t.on_received(PacketNumber{pn}, true, 0, kRtt, kStart);
   const auto f = t.frame(PathId{3}, kStart + Duration::millis(2));
   REQUIRE(f.range_count == 2);
   CHECK(f.ranges[0].first.value == 7);
@@ -40,7 +41,7 @@ TEST_CASE("random arrivals are reported as a set would hold them") {
   for (int i = 0; i < 400; ++i) {
     s ^= s << 13, s ^= s >> 7, s ^= s << 17;
     const uint64_t pn = s % 40;  // at most 20 ranges: none falls off
-    t.on_received(PacketNumber{pn}, true, 0, kStart);
+    t.on_received(PacketNumber{pn}, true, 0, kRtt, kStart);
     model.insert(pn);
     REQUIRE(reported(t.frame(PathId{0}, kStart)) == model);
   }
@@ -48,7 +49,7 @@ TEST_CASE("random arrivals are reported as a set would hold them") {
 
 TEST_CASE("more ranges than fit: the oldest fall off, the newest stay") {
   AckTracker t;
-  for (uint64_t i = 0; i < 100; ++i) t.on_received(PacketNumber{i * 2}, true, 0, kStart);
+  for (uint64_t i = 0; i < 100; ++i) t.on_received(PacketNumber{i * 2}, true, 0, kRtt, kStart);
   const auto f = t.frame(PathId{0}, kStart);
   CHECK(f.range_count == wire::kMaxAckRanges);
   CHECK(f.ranges[0].last.value == 198);
@@ -58,24 +59,49 @@ TEST_CASE("more ranges than fit: the oldest fall off, the newest stay") {
 TEST_CASE("an ack is due after two, at once for a gap, else within the maximum delay") {
   AckTracker t;
   CHECK(t.due() == Time::infinite());
-  t.on_received(PacketNumber{0}, true, 0, kStart);
+  t.on_received(PacketNumber{0}, true, 0, kRtt, kStart);
   CHECK(t.due() == kStart + kMaxAckDelay);
-  t.on_received(PacketNumber{1}, true, 0, kStart);
+  t.on_received(PacketNumber{1}, true, 0, kRtt, kStart);
   CHECK(t.is_due(kStart));
-  t.mark_sent();
+  t.mark_sent(kStart);
   CHECK(t.due() == Time::infinite());
-  t.on_received(PacketNumber{3}, true, 0, kStart);
+  t.on_received(PacketNumber{3}, true, 0, kRtt, kStart);
   CHECK(t.is_due(kStart));
-  t.mark_sent();
-  t.on_received(PacketNumber{4}, false, 0, kStart);
+  t.mark_sent(kStart);
+  t.on_received(PacketNumber{4}, false, 0, kRtt, kStart);
   CHECK(t.due() == Time::infinite());  // an ack asks for no ack
+}
+
+TEST_CASE("acks of a busy path are an eighth of a round trip apart, none waits for long, and a gap is told at once") {
+  AckTracker t;
+  uint64_t next = 0;
+  const auto receive = [&](Time now, Duration rtt = kRtt) { t.on_received(PacketNumber{next++}, true, 0, rtt, now); };
+  receive(kStart);
+  receive(kStart);
+  REQUIRE(t.is_due(kStart));  // nothing was sent for long
+  t.mark_sent(kStart);
+  for (int i = 1; i <= 8; ++i) receive(kStart + Duration::micros(500 * i));
+  CHECK(t.due() == kStart + kRtt / kAcksPerRoundTrip);
+  // Longer round trips do not hold a datagram's ack back beyond what senders expect.
+  t.mark_sent(kStart + Duration::millis(5));
+  for (int i = 1; i <= 4; ++i) receive(kStart + Duration::millis(5 + i), Duration::millis(400));
+  CHECK(t.due() == kStart + Duration::millis(6) + kMaxAckDelay);
+  t.mark_sent(kStart + Duration::millis(11));
+  for (int i = 0; i < kMostPerAck - 1; ++i) receive(kStart + Duration::millis(12));
+  CHECK_FALSE(t.is_due(kStart + Duration::millis(12)));
+  receive(kStart + Duration::millis(12));
+  CHECK(t.is_due(kStart + Duration::millis(12)));
+  t.mark_sent(kStart + Duration::millis(12));
+  ++next;
+  receive(kStart + Duration::millis(12));
+  CHECK(t.is_due(kStart + Duration::millis(12)));
 }
 
 TEST_CASE("congestion marks are counted by kind") {
   AckTracker t;
-  t.on_received(PacketNumber{0}, true, 3, kStart);
-  t.on_received(PacketNumber{1}, true, 2, kStart);
-  t.on_received(PacketNumber{2}, true, 1, kStart);
+  t.on_received(PacketNumber{0}, true, 3, kRtt, kStart);
+  t.on_received(PacketNumber{1}, true, 2, kRtt, kStart);
+  t.on_received(PacketNumber{2}, true, 1, kRtt, kStart);
   const auto f = t.frame(PathId{0}, kStart);
   CHECK(f.ecn.ce == 1);
   CHECK(f.ecn.ect0 == 1);

@@ -34,7 +34,8 @@ class HostilePeer {
     wire::FrameWriter w{MutableByteSpan(plaintext)};
     write(w);
     plaintext.resize(w.size());
-    const PacketNumber pn{next_[path]++};
+    const PacketNumber pn{next_[path]};
+    next_[path] += 1 + skipped_numbers;
     std::vector<uint8_t> d(wire::kDataHeaderSize + plaintext.size() + wire::kTagSize);
     const MutableByteSpan out(d);
     wire::write_data_header({server_index_, static_cast<uint8_t>(path), static_cast<uint32_t>(pn.value & 0xffffff)},
@@ -108,6 +109,7 @@ class HostilePeer {
   uint64_t data_to_client = 0, datagrams_to_client = 0;
   bool acknowledges = false;  // honestly, each datagram at once
   bool answers_challenges = true;
+  uint64_t skipped_numbers = 0;  // after each datagram
 
  private:
   void shake_hands() {

@@ -222,6 +222,7 @@ TEST_CASE("a peer that asks and asks and acknowledges nothing: what was sent to 
     p.send(1, [](wire::FrameWriter& w) { w.write(wire::PathChallengeFrame{{1}}); });
   }
   const uint32_t path = p.answers_challenges ? 0 : 1;
+  p.skipped_numbers = 1;  // a gap is answered at once
   for (int i = 0; i < 400'000; ++i) {
     p.send(path, [](wire::FrameWriter& w) { w.write(wire::PingFrame{}); });
     if (i % 10 == 0) p.run(Duration::micros(100));

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/big_endian.h"
+
 namespace hawser::client {
 namespace {
 
@@ -11,15 +13,6 @@ constexpr size_t kContent = 8;
 constexpr size_t kIcmp = 8 + kContent;
 constexpr uint8_t kProtocolIcmp = 1, kProtocolIcmp6 = 58;
 constexpr uint8_t kEchoRequest = 8, kEchoReply = 0, kEchoRequest6 = 128, kEchoReply6 = 129;
-
-void put16(MutableByteSpan out, size_t at, uint16_t v) {
-  out[at] = static_cast<uint8_t>(v >> 8);
-  out[at + 1] = static_cast<uint8_t>(v);
-}
-
-uint16_t get16(ByteSpan in, size_t at) {
-  return static_cast<uint16_t>(in[at] << 8 | in[at + 1]);
-}
 
 // The Internet checksum's running sum (RFC 1071); all pieces but the last have an even length.
 uint32_t add(uint32_t sum, ByteSpan bytes) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "common/types.h"
+
 namespace hawser {
 
 // `p` points at `Width` bytes.
@@ -23,5 +25,12 @@ constexpr void store_big_endian(uint64_t value, uint8_t* p) {
     ((p[I] = static_cast<uint8_t>(value >> (8 * (Width - 1 - I)))), ...);
   }(std::make_index_sequence<Width>{});
 }
+
+// Fields of packet headers; the caller has checked that they lie inside.
+constexpr uint16_t get16(ByteSpan b, size_t at) { return static_cast<uint16_t>(load_big_endian<2>(b.data() + at)); }
+constexpr uint32_t get32(ByteSpan b, size_t at) { return static_cast<uint32_t>(load_big_endian<4>(b.data() + at)); }
+// Of `v` the low bits, such as a size that the caller knows to fit.
+constexpr void put16(MutableByteSpan b, size_t at, uint64_t v) { store_big_endian<2>(v, b.data() + at); }
+constexpr void put32(MutableByteSpan b, size_t at, uint64_t v) { store_big_endian<4>(v, b.data() + at); }
 
 }  // namespace hawser

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/big_endian.h"
 #include "common/checksum.h"
 
 namespace hawser {
@@ -17,16 +18,6 @@ constexpr size_t kMaxSuper = 65'535;
 // The kernel's bound for UDP is 64, and in some versions one less (UDP_MAX_SEGMENTS).
 constexpr uint32_t kMaxMembers = 63;
 
-uint16_t get16(ByteSpan b, size_t at) {
-  return static_cast<uint16_t>(b[at] << 8 | b[at + 1]);
-}
-uint32_t get32(ByteSpan b, size_t at) {
-  return uint32_t{get16(b, at)} << 16 | get16(b, at + 2);
-}
-void put16(std::span<uint8_t> b, size_t at, size_t v) {
-  b[at] = static_cast<uint8_t>(v >> 8);
-  b[at + 1] = static_cast<uint8_t>(v);
-}
 bool same_bytes(ByteSpan a, ByteSpan b, size_t at, size_t size) {
   return std::memcmp(a.data() + at, b.data() + at, size) == 0;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/big_endian.h"
 #include "common/checksum.h"
 
 namespace hawser {
@@ -13,20 +14,6 @@ constexpr uint8_t kTcp = 6, kUdp = 17;
 constexpr uint8_t kFin = 0x01, kPush = 0x08, kCwr = 0x80;
 constexpr size_t kUdpHeader = 8, kMinTcpHeader = 20;
 
-uint16_t get16(ByteSpan b, size_t at) {
-  return static_cast<uint16_t>(b[at] << 8 | b[at + 1]);
-}
-uint32_t get32(ByteSpan b, size_t at) {
-  return uint32_t{get16(b, at)} << 16 | get16(b, at + 2);
-}
-void put16(MutableByteSpan b, size_t at, size_t v) {
-  b[at] = static_cast<uint8_t>(v >> 8);
-  b[at + 1] = static_cast<uint8_t>(v);
-}
-void put32(MutableByteSpan b, size_t at, uint32_t v) {
-  put16(b, at, v >> 16);
-  put16(b, at + 2, v & 0xffff);
-}
 uint16_t complement(uint16_t sum) {
   return static_cast<uint16_t>(~sum);
 }

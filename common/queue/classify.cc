@@ -9,8 +9,6 @@ namespace {
 constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58;
 constexpr uint16_t kQuicPort = 443;
 
-uint16_t u16(ByteSpan b, size_t at) { return static_cast<uint16_t>(b[at] << 8 | b[at + 1]); }
-
 uint64_t mix(uint64_t h, uint64_t v) {
   h ^= v;
   h *= 0xff51afd7ed558ccdull;
@@ -40,7 +38,7 @@ std::optional<TransportHeader> ipv6_transport(ByteSpan p) {
     if (t.protocol == 44) {  // fragment: only its protocol is known to all pieces
       if (t.offset + 8 > p.size()) return std::nullopt;
       t.fragment = true;
-      t.is_first = (u16(p, t.offset + 2) & 0xfff8) == 0;
+      t.is_first = (get16(p, t.offset + 2) & 0xfff8) == 0;
       t.protocol = p[t.offset];
       t.offset += 8;
       return t;
@@ -63,8 +61,8 @@ std::optional<TransportHeader> find_transport(ByteSpan p) {
   t.offset = size_t{p[0] & 0xfu} * 4;
   if (t.offset < 20 || t.offset > p.size()) return std::nullopt;
   t.protocol = p[9];
-  t.fragment = (u16(p, 6) & 0x3fff) != 0;
-  t.is_first = (u16(p, 6) & 0x1fff) == 0;
+  t.fragment = (get16(p, 6) & 0x3fff) != 0;
+  t.is_first = (get16(p, 6) & 0x1fff) == 0;
   return t;
 }
 
@@ -72,13 +70,13 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   PacketHeaders h;
   const auto transport = find_transport(p);
   if (p.size() >= 20 && p[0] >> 4 == 4) {
-    if (!transport || u16(p, 2) != p.size()) return std::nullopt;
+    if (!transport || get16(p, 2) != p.size()) return std::nullopt;
     h.dscp = p[1] >> 2;
     h.ecn = p[1] & 3;
     h.source = IpAddress::v4(p.subspan(12, 4));
     h.destination = IpAddress::v4(p.subspan(16, 4));
   } else if (p.size() >= 40 && p[0] >> 4 == 6) {
-    if (size_t{u16(p, 4)} + 40 != p.size()) return std::nullopt;
+    if (size_t{get16(p, 4)} + 40 != p.size()) return std::nullopt;
     const auto traffic_class = static_cast<uint8_t>(p[0] << 4 | p[1] >> 4);
     h.dscp = traffic_class >> 2;
     h.ecn = traffic_class & 3;
@@ -90,8 +88,8 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   if (transport) h.protocol = transport->protocol;
   const bool has_ports = transport && !transport->fragment && (h.protocol == kTcp || h.protocol == kUdp);
   if (has_ports && transport->offset + 4 <= p.size()) {
-    h.source_port = u16(p, transport->offset);
-    h.destination_port = u16(p, transport->offset + 2);
+    h.source_port = get16(p, transport->offset);
+    h.destination_port = get16(p, transport->offset + 2);
     h.syn = h.protocol == kTcp && transport->offset + 14 <= p.size() && (p[transport->offset + 13] & 0x02) != 0;
   }
   h.small = p.size() <= 300;
@@ -113,17 +111,15 @@ void set_ecn(MutableByteSpan p, uint8_t ecn) {
   }
   if (p.size() < 20 || p[0] >> 4 != 4) return;
   // RFC 1624: HC' = ~(~HC + ~m + m').
-  const uint16_t old_word = static_cast<uint16_t>(p[0] << 8 | p[1]);
+  const uint16_t old_word = get16(p, 0);
   p[1] = static_cast<uint8_t>((p[1] & ~3) | (ecn & 3));
-  const uint16_t new_word = static_cast<uint16_t>(p[0] << 8 | p[1]);
-  uint32_t sum = static_cast<uint16_t>(~(p[10] << 8 | p[11]));
+  const uint16_t new_word = get16(p, 0);
+  uint32_t sum = static_cast<uint16_t>(~get16(p, 10));
   sum += static_cast<uint16_t>(~old_word);
   sum += new_word;
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
-  const auto check = static_cast<uint16_t>(~sum);
-  p[10] = static_cast<uint8_t>(check >> 8);
-  p[11] = static_cast<uint8_t>(check);
+  put16(p, 10, ~sum);
 }
 
 }  // namespace hawser

@@ -1,6 +1,7 @@
 // Total: what is read lies inside the packet, whatever its header fields say.
 #include "common/queue/mss.h"
 
+#include "common/big_endian.h"
 #include "common/checksum.h"
 #include "common/queue/classify.h"
 
@@ -11,11 +12,6 @@ constexpr uint8_t kTcp = 6, kSyn = 0x02;
 constexpr uint8_t kEndOfOptions = 0, kNoOperation = 1, kMss = 2, kMssLength = 4;
 constexpr size_t kTcpHeader = 20;
 
-uint16_t get16(ByteSpan b, size_t at) { return static_cast<uint16_t>(b[at] << 8 | b[at + 1]); }
-void put16(MutableByteSpan b, size_t at, uint16_t v) {
-  b[at] = static_cast<uint8_t>(v >> 8);
-  b[at + 1] = static_cast<uint8_t>(v);
-}
 uint16_t swapped(uint16_t v) { return static_cast<uint16_t>(v << 8 | v >> 8); }
 uint16_t complement(uint16_t v) { return static_cast<uint16_t>(~v); }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/big_endian.h"
 #include "common/checksum.h"
 #include "common/queue/classify.h"
 
@@ -14,11 +15,6 @@ constexpr size_t kIpv4Header = 20, kIpv6Header = 40, kIcmpHeader = 8;
 constexpr size_t kMaxMessageV4 = 576;   // RFC 1812, 4.3.2.3: as much of the packet as these hold
 constexpr size_t kMaxMessageV6 = 1280;  // RFC 4443, 2.4 (c): IPv6's least MTU
 constexpr uint8_t kNetworkControl = 0xc0, kHopLimit = 64;
-
-void put16(MutableByteSpan b, size_t at, size_t v) {
-  b[at] = static_cast<uint8_t>(v >> 8);
-  b[at + 1] = static_cast<uint8_t>(v);
-}
 
 void put_checksum(MutableByteSpan b, size_t at, uint16_t sum) { put16(b, at, static_cast<uint16_t>(~sum)); }
 

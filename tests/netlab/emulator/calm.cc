@@ -22,7 +22,7 @@ constexpr Duration kWindow = Duration::seconds(1);
 constexpr Duration kPause = Duration::seconds(2);
 constexpr int kWindows = 3;  // in a row
 constexpr Duration kTick = Duration::millis(1);
-constexpr Duration kWork = Duration::micros(300);
+constexpr Duration kWork = Duration::micros(600);  // of each tick
 
 void sleep_until(Time t) {
   const timespec at{t.ns / 1'000'000'000, t.ns % 1'000'000'000};

@@ -7,6 +7,7 @@ namespace hawser {
 namespace {
 
 constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58;
+constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10, kUrg = 0x20;
 constexpr uint16_t kQuicPort = 443;
 
 uint64_t mix(uint64_t h, uint64_t v) {
@@ -90,7 +91,11 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   if (has_ports && transport->offset + 4 <= p.size()) {
     h.source_port = get16(p, transport->offset);
     h.destination_port = get16(p, transport->offset + 2);
-    h.syn = h.protocol == kTcp && transport->offset + 14 <= p.size() && (p[transport->offset + 13] & 0x02) != 0;
+    if (h.protocol == kTcp && transport->offset + 14 <= p.size()) {
+      const ByteSpan tcp = p.subspan(transport->offset);
+      h.syn = (tcp[13] & kSyn) != 0;
+      h.pure_ack = tcp.size() == static_cast<size_t>(tcp[12] >> 4) * 4 && (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) == kAck;
+    }
   }
   h.small = p.size() <= 300;
   uint64_t hash = mix(seed, h.protocol);
@@ -101,6 +106,8 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
   // QUIC is one flow that carries files: it is ordered like TCP whatever its packets' size.
   const bool quic = h.protocol == kUdp && (h.source_port == kQuicPort || h.destination_port == kQuicPort);
   if (quic) h.marked = {TrafficClass::bulk, false};
+  // A later acknowledgement says all that the earlier ones do, and who sends files waits for it.
+  if (h.pure_ack) h.marked.unordered = true;
   return h;
 }
 

@@ -17,6 +17,7 @@ struct PacketHeaders {
   uint16_t source_port = 0, destination_port = 0;  // zero when there are none
   bool small = false;       // at most 300 bytes
   bool syn = false;         // of a TCP connection's first exchange
+  bool pure_ack = false;    // TCP without data, beginning or end
   PacketClass marked;       // by DSCP, protocol and size alone; the queue knows more (rate)
 };
 

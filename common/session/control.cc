@@ -149,7 +149,6 @@ void Session::queue_control_ack(const wire::ControlAckFrame& f) { push_bounded(c
 
 void Session::give_up(const Segment& s) {
   drops_.count(DropReason::expired);
-  if (s.packet_class.unordered) return;
   const auto seq24 = static_cast<uint32_t>(s.seq.value & 0xffffff);
   push_bounded(gave_up_, wire::GaveUpFrame{s.lane, seq24, 1});
 }

@@ -234,6 +234,41 @@ TEST_CASE("small slow UDP and marked traffic are urgent and unordered; QUIC and 
   CHECK(head.packet_class == PacketClass{TrafficClass::bulk, false});
 }
 
+TEST_CASE("acknowledgements of TCP without data need no order; what carries data, begins or ends a connection does") {
+  struct Case {
+    const char* what;
+    uint8_t flags;
+    size_t options, data;
+    bool unordered;
+  };
+  const Case cases[] = {{"an ack", 0x10, 0, 0, true},           {"with SACK blocks", 0x10, 32, 0, true},
+                        {"with an ECN echo", 0x50, 12, 0, true}, {"with data", 0x10, 12, 1, false},
+                        {"with pushed data", 0x18, 12, 500, false}, {"a SYN", 0x02, 20, 0, false},
+                        {"a SYN and ack", 0x12, 20, 0, false},   {"a FIN", 0x11, 12, 0, false},
+                        {"a reset", 0x14, 0, 0, false},          {"a reset without ack", 0x04, 0, 0, false}};
+  for (const Case& c : cases) {
+    INFO(c.what);
+    auto p = udp(443, 20 + 20 + c.options + c.data);
+    p[9] = 6;
+    p[32] = static_cast<uint8_t>((20 + c.options) / 4 << 4);
+    p[33] = c.flags;
+    const auto h = parse_packet(p, 1);
+    REQUIRE(h);
+    CHECK(h->marked.unordered == c.unordered);
+    CHECK(h->marked.traffic == TrafficClass::bulk);
+  }
+  // A piece of a packet is none, nor is a header that claims to be longer than the packet.
+  auto p = udp(443, 40);
+  p[9] = 6;
+  p[32] = 0x50;
+  p[33] = 0x10;
+  p[6] = 0x20;  // more fragments
+  CHECK_FALSE(parse_packet(p, 1)->marked.unordered);
+  p[6] = 0;
+  p[32] = 0x60;
+  CHECK_FALSE(parse_packet(p, 1)->marked.unordered);
+}
+
 TEST_CASE("worth a second copy on lossy links: small and urgent, or the beginning of a connection") {
   Harness h;
   const auto worth = [&](const std::vector<uint8_t>& bytes) {

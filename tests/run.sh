@@ -151,6 +151,11 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIO
 export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 # Where the kernel spreads addresses wider than the thread sanitizer knows, its programs run without that.
 if wanted tsan && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ]; then steady=(setarch "$(uname -m)" -R); fi
+# Neighbours on the same host come and go: measuring tests wait for a quiet machine, so long in all.
+patience=1200
+export NETLAB_PATIENCE=$project/build/patience
+mkdir -p "$project/build"
+echo $patience >"$NETLAB_PATIENCE"
 # The house rules and documents do not depend on how the programs were compiled.
 if wanted asan; then
   stage unit 'unit and sim tests under the sanitizers'
@@ -162,10 +167,6 @@ if wanted tsan; then
 fi
 if wanted e2e; then
   stage e2e 'end-to-end tests'
-  # Neighbours on the same host come and go: measuring tests wait for a quiet machine, so long in all.
-  export NETLAB_PATIENCE=$project/build/patience
-  patience=1200
-  echo $patience >"$NETLAB_PATIENCE"
   if $root; then run_tests "$project/build" -L '^e2e$'; else skip 'end-to-end tests: they need root (sudo tests/run.sh e2e)'; fi
 fi
 if wanted asan; then
@@ -178,8 +179,7 @@ if wanted tsan; then
 fi
 stage '' ''
 
-waited=0
-[ -z "${NETLAB_PATIENCE:-}" ] || waited=$((patience - $(cat "$NETLAB_PATIENCE")))
+waited=$((patience - $(cat "$NETLAB_PATIENCE")))
 [ "$waited" -eq 0 ] || printf 'waited %d s for a quiet machine\n' "$waited"
 # The budgets are for two cores; a machine that runs other things besides may be slower, so alone the total fails the run.
 for group in build:20 unit:10 e2e:35; do

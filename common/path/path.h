@@ -133,7 +133,8 @@ struct Path {
   BitRate pacing_rate() const;
   // What it is known to carry. Before a few datagrams were delivered nothing is known, and what it is sent at is assumed.
   BitRate measured_rate() const {
-    return sent.delivered() < kMeasuredAfter * mtu.datagram() ? pacing_rate() : controller->capacity();
+    const bool known = controller->capacity().bps > 0 && sent.delivered() >= kMeasuredAfter * mtu.datagram();
+    return known ? controller->capacity() : pacing_rate();
   }
   // Full over about a round trip, not for the moment only.
   bool is_full(Time now) const { return busy.is_full(known_capacity(), busy_span(), now); }

@@ -39,11 +39,12 @@ void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, D
   if (ecn == 1) ++ecn_.ect1;
   if (ecn == 2) ++ecn_.ect0;
   if (ecn == 3) ++ecn_.ce;
+  if (!in_order) gap_pending_ = true;
   if (!ack_eliciting) return;
   cross_news_ = true;
   ++eliciting_pending_;
   // A gap, or something that fills one, or a congestion mark: the sender should know at once (RFC 9000, 13.2.1).
-  if (!in_order || ecn == 3 || eliciting_pending_ >= kMostPerAck) {
+  if (gap_pending_ || ecn == 3 || eliciting_pending_ >= kMostPerAck) {
     due_ = now;
   } else if (eliciting_pending_ >= kAckElicitingThreshold) {
     due_ = std::min(due_, std::max(now, sent_at_ + rtt / kAcksPerRoundTrip));
@@ -66,6 +67,7 @@ wire::AckFrame AckTracker::frame(PathId path, Time now) const {
 void AckTracker::mark_sent(Time now) {
   sent_at_ = now;
   eliciting_pending_ = 0;
+  gap_pending_ = false;
   due_ = Time::infinite();
 }
 

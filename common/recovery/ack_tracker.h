@@ -38,6 +38,7 @@ class AckTracker {
   Time largest_received_at_;
   wire::EcnCounts ecn_;
   int eliciting_pending_ = 0;
+  bool gap_pending_ = false;  // a number that did not follow the one before, not told yet
   bool cross_news_ = false;
   Time sent_at_;
   Time due_ = Time::infinite();

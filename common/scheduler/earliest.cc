@@ -39,7 +39,9 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   on_purpose_ = false;
   if (!best_now) {
     // A secondary path has room and joins once the preferred ones are full: the wait until then is no queue's.
-    on_purpose_ = tier == 0 && std::any_of(paths.begin(), paths.end(), [](const PathView& p) { return p.tier == 1 && p.has_room; });
+    on_purpose_ = tier == 0 && std::any_of(paths.begin(), paths.end(), [&](const PathView& p) {
+      return p.tier == 1 && p.has_room && (urgent || !leaves_out(p, paths));
+    });
     return std::nullopt;
   }
   if (best_now == best) return best_now->index;
@@ -54,7 +56,7 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   // the flow sees no step. Once begun it goes on while the better paths are full.
   const bool engaged = is_engaged(best_now->id, request.now);
   for (const PathView& p : paths) {
-    if (p.tier > tier || p.has_room) continue;
+    if (p.tier > tier || p.has_room || leaves_out(p, paths)) continue;
     const Duration queue = std::max(p.room_in, p.rate.time_for(static_cast<double>(request.backlog)));
     if (arrival(p, request.bytes) + queue >= best_now_arrival || (engaged && p.full)) continue;
     return std::nullopt;

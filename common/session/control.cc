@@ -149,6 +149,8 @@ void Session::queue_control_ack(const wire::ControlAckFrame& f) { push_bounded(c
 
 void Session::give_up(const Segment& s) {
   drops_.count(DropReason::expired);
+  // Nobody waits for these, and what comes late after all is still delivered; acks of TCP share a lane with data.
+  if (s.packet_class.unordered && s.packet_class.traffic != TrafficClass::bulk) return;
   const auto seq24 = static_cast<uint32_t>(s.seq.value & 0xffffff);
   push_bounded(gave_up_, wire::GaveUpFrame{s.lane, seq24, 1});
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One run of a few bars with kernel TCP: P1 and P3 down, P6, P15. Held to floors that noise does not break (10 % below a rate's bar,
 # 1.5 times a time's); `tests/run.sh bars` asserts the bars themselves, on medians. A run that was never on time is no pass.
-# timeout: 1500
+# timeout: 2400
 set -u
 [ "$(id -u)" -eq 0 ] || { printf 'SKIPPED: needs root\n'; exit 77; }
 failed=0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # IPv4 and IPv6 of one interface: one carries, the other is warm. The family that carries dies alone (a gateway that forgot how
 # to translate), under a TCP download and a UDP echo: with one link, and with another link beside it.
-# timeout: 420
+# timeout: 600
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=20M,30M delay=10ms,25ms nat=1,2

@@ -3,7 +3,7 @@
 # link joins when the preferred one is full and leaves when it is not. A backup carries nothing while another works, but is warm.
 # All of it changed live, and obeyed by the server.
 #   tests/e2e/path_priority.sh [--bars]
-# timeout: 600
+# timeout: 1800
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh" # longest_silence
 factor=1.5 share_of_ceiling=0.81

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two users share one bottleneck at the server's uplink: each gets 40 to 60 %, also when one has eight connections and the other
 # has one. The users' own links are faster than the bottleneck and alike, so that only the sharing decides.
-# timeout: 600
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=1 client2=1 rate=100M delay=10ms queue=500k

@@ -8,7 +8,7 @@
 # Inner TCP is CUBIC unless another is named; the kernel is asked for it and must say that it is. --floor judges by what noise
 # does not break: 10 % below a rate's bar, 1.5 times a time's. --json prints everything measured, --keep leaves logs, status and
 # traces there, with --watch also what the inner TCP of both ends says of itself every 50 ms (ss-*.log). Needs root.
-# Exit: 0 reached, 1 short of the bar or failed, 75 invalid (the emulator was late in three runs), 77 skipped.
+# Exit: 0 reached, 1 short of the bar or failed, 75 invalid (the emulator was late in four runs), 77 skipped.
 # `tests/run.sh bars` makes tables of medians with this.
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 . "$NETLAB_HOME/bars/cases.sh"

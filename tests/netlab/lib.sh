@@ -430,16 +430,16 @@ EOF
 netlab_valid() { netem valid "$@" >/dev/null; }
 
 # netlab_calm ATTEMPT: waits until the machine is quiet enough to measure: half a minute at most before a first attempt, which need
-# not fail, three minutes before later ones. NETLAB_PATIENCE names a file with the seconds that all tests may wait together.
+# not fail, a minute before later ones. NETLAB_PATIENCE names a file with the seconds that all tests may wait together.
 netlab_calm() {
-  local longest=180 left began=$SECONDS
+  local longest=60 left=$((1 << 20)) spent=$SECONDS
   [ "$1" -gt 1 ] || longest=30
-  if [ -n "${NETLAB_PATIENCE:-}" ]; then
-    read -r left <"$NETLAB_PATIENCE"
-    longest=$((left < longest ? left : longest))
-  fi
-  hawser-netem calm --seconds $longest || true
-  [ -z "${NETLAB_PATIENCE:-}" ] || echo $((left - SECONDS + began > 0 ? left - SECONDS + began : 0)) >"$NETLAB_PATIENCE"
+  if [ -n "${NETLAB_PATIENCE:-}" ]; then read -r left 2>/dev/null <"$NETLAB_PATIENCE" || left=0; fi
+  [ "$left" -gt 0 ] || return 0
+  hawser-netem calm --seconds $((left < longest ? left : longest)) || true
+  # A quiet machine takes three seconds to be known as one: those are the measurement's.
+  spent=$((SECONDS - spent > 3 ? SECONDS - spent - 3 : 0))
+  [ -z "${NETLAB_PATIENCE:-}" ] || echo $((left > spent ? left - spent : 0)) >"$NETLAB_PATIENCE"
 }
 
 # netlab_measure FUNCTION ARGUMENTS...: runs it on a quiet machine, and up to three times again until the emulator was on time. The

@@ -5,7 +5,7 @@
 
 namespace hawser::netlab {
 
-// Works on every processor that this process may use for six tenths of each millisecond, about what a measurement does, with the
+// Works on two processors, or the only one, for six tenths of each millisecond, about what a measurement does, with the
 // emulator's priority: how late each millisecond begins, p99.9 over `window` (the emulator's own test of a run). Blocks for
 // `window`; one thread a processor.
 Duration lateness_under_load(Duration window);

@@ -95,6 +95,13 @@ TEST_CASE("acks of a busy path are an eighth of a round trip apart, none waits f
   ++next;
   receive(kStart + Duration::millis(12));
   CHECK(t.is_due(kStart + Duration::millis(12)));
+  // A gap before a datagram that asks for no ack is told by the next one that does.
+  t.mark_sent(kStart + Duration::millis(12));
+  ++next;
+  t.on_received(PacketNumber{next++}, false, 0, kRtt, kStart + Duration::millis(13));
+  CHECK(t.due() == Time::infinite());
+  receive(kStart + Duration::millis(13));
+  CHECK(t.is_due(kStart + Duration::millis(13)));
 }
 
 TEST_CASE("congestion marks are counted by kind") {

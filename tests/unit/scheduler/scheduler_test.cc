@@ -77,6 +77,10 @@ TEST_CASE("earliest") {
     three[2].id = PathId{3};
     three[2].measured = BitRate{20e6};
     CHECK(s->pick(r, three) == 2u);
+    three[1].has_room = false;  // full of its copies
+    three[1].room_in = Duration::millis(5);
+    CHECK(s->pick(r, three) == 2u);
+    three[1].has_room = true;
     // What is urgent takes it when it is the first to arrive.
     three[0].room_in = Duration::millis(100);
     CHECK(s->pick(kUrgent, three) == 1u);

@@ -21,7 +21,7 @@ namespace {
 
 constexpr Duration kWindow = Duration::seconds(1);
 constexpr Duration kPause = Duration::seconds(2);
-constexpr int kWindows = 3;  // in a row
+constexpr int kWindows = 5;  // in a row
 constexpr size_t kBusy = 2;  // processors, as a measurement keeps them; more could exceed what a container may use
 constexpr Duration kTick = Duration::millis(1);
 constexpr Duration kWork = Duration::micros(600);  // of each tick

@@ -10,7 +10,7 @@ namespace hawser::netlab {
 // `window`; one thread a processor.
 Duration lateness_under_load(Duration window);
 
-// Waits until three seconds in a row pass with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and
+// Waits until five seconds in a row pass with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and
 // that it was in vain. False: the machine did not become quiet.
 bool wait_for_calm(Duration limit, Duration patience);
 

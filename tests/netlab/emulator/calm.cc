@@ -1,4 +1,4 @@
-// Timers of every processor under a little load, as late as the machine makes them.
+// Timers of two processors under load, as late as the machine makes them.
 #include "tests/netlab/emulator/calm.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 # Links that go, fade and lie, one after the other, under a TCP download and a UDP echo: how long each stalls, what is lost,
 # when the link carries its share again.
 #   tests/e2e/failover.sh [--runs 5 --bars] [--json FILE] [FAULT..]
-# timeout: 2400
+# timeout: 3000
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh"
 failover_options "$@"

@@ -57,6 +57,10 @@ $output"
 expect_equal() { [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"; }
 # expect_match WHAT PATTERN TEXT: an extended regular expression.
 expect_match() { grep -qE -- "$2" <<<"$3" || fail "$1: no match for '$2' in: $3"; }
+# measured FUNCTION ARGUMENT..: netlab_measure; without a valid run the test ends without a verdict.
+measured() {
+  netlab_measure "$@" || case $? in 75) netlab_unjudged "$*" ;; *) fail "$*: not as it must be" ;; esac
+}
 # wait_for SECONDS WHAT COMMAND..: tries the command every 0.1 s.
 wait_for() {
   local limit=$(($(date +%s%N) / 1000000 + $1 * 1000)) what=$2

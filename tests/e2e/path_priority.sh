@@ -3,7 +3,7 @@
 # link joins when the preferred one is full and leaves when it is not. A backup carries nothing while another works, but is warm.
 # All of it changed live, and obeyed by the server.
 #   tests/e2e/path_priority.sh [--bars]
-# timeout: 1800
+# timeout: 3000
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh" # longest_silence
 factor=1.5 share_of_ceiling=0.81
@@ -77,7 +77,7 @@ hybrid() {
 }
 for way in down up; do
   step "hybrid access, $way"
-  netlab_measure hybrid $way || fail 'no valid run'
+  measured hybrid $way
   printf '   offered 83 %% of DSL: LTE carries %s per mille (bar 20), %s of %s packets lost; one TCP flow: %s of the ceiling (bar 0.9), LTE %s per mille, stall %s ms; offered 83 %% again: %s per mille\n' \
     "$share" "$lost" "$((received + lost))" "$ceiling" "$full_share" "$full_stall" "$after"
   at_most 'the share of LTE below 85 % of DSL, per mille' "$share" 20
@@ -98,7 +98,7 @@ light() {
   finish "$receiver"
 }
 for way in down up; do
-  netlab_measure light $way || fail 'no valid run'
+  measured light $way
   printf '   %s: offered 30 %% of LTE: DSL carries %s per mille (bar 20)\n' $way $((1000 - share))
   at_most 'the share of DSL, per mille' $((1000 - share)) 20
 done
@@ -132,7 +132,7 @@ change_live() {
 }
 for way in down up; do
   step "changed live under load, $way: always, backup, never, always, secondary"
-  netlab_measure change_live $way || fail 'no valid run'
+  measured change_live $way
   printf '   LTE carries %s per mille, then %s, %s bytes, %s, %s\n' "$before" "$backup" $((is - was)) "$after" "$secondary"
   [ "$before" -ge 300 ] || fail "LTE carries $before per mille of a full load"
   at_most 'the share of a backup, per mille' "$backup" 5
@@ -160,7 +160,7 @@ takes_over() {
   stall=$(jq '.stall_ms | round' "$dir/tcp.json")
   outage=$(longest_silence "$dir/echo.trace")
 }
-netlab_measure takes_over || fail 'no valid run'
+measured takes_over
 printf '   the first link died: TCP stalled for %s ms (bar 300), the echo for %s ms (bar 250)\n' "$stall" "$outage"
 at_most 'the stall when a backup takes over, in ms' "$stall" "$(bar 300)"
 at_most 'the outage of the echo, in ms' "$outage" "$(bar 250)"

@@ -1,11 +1,7 @@
 // Timers of two processors under load, as late as the machine makes them.
 #include "tests/netlab/emulator/calm.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,27 +15,17 @@
 namespace hawser::netlab {
 namespace {
 
-constexpr Duration kWindow = Duration::seconds(1);
+constexpr Duration kWindow = Duration::seconds(5);
 constexpr Duration kPause = Duration::seconds(2);
-constexpr int kWindows = 5;  // in a row
 constexpr size_t kBusy = 2;  // processors, as a measurement keeps them; more could exceed what a container may use
 constexpr Duration kTick = Duration::millis(1);
 constexpr Duration kWork = Duration::micros(600);  // of each tick
 
-void sleep_until(Time t) {
-  const timespec at{t.ns / 1'000'000'000, t.ns % 1'000'000'000};
-  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr) == EINTR) {}
-}
-
-std::vector<Duration> lateness_of(int cpu, Duration window) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+std::vector<Duration> lateness_of(int cpu, Time begin, Time end) {
+  stay_on(cpu);
   schedule_first(2);
   std::vector<Duration> late;
-  Time tick = monotonic_now();
-  for (const Time end = tick + window; tick < end; tick = tick + kTick) {
+  for (Time tick = begin; tick < end; tick = tick + kTick) {
     sleep_until(tick);
     late.push_back(monotonic_now() - tick);
     while (monotonic_now() < tick + kWork) {}
@@ -50,38 +36,36 @@ std::vector<Duration> lateness_of(int cpu, Duration window) {
 }  // namespace
 
 Duration lateness_under_load(Duration window) {
-  cpu_set_t ours;
-  if (sched_getaffinity(0, sizeof ours, &ours) != 0) return Duration{};
-  std::vector<std::vector<Duration>> late(std::min(kBusy, static_cast<size_t>(CPU_COUNT(&ours))));
+  const std::vector<int> processors = own_processors();
+  std::vector<std::vector<Duration>> late(std::min(kBusy, processors.size()));
   std::vector<std::thread> threads;
-  for (int cpu = 0; cpu < CPU_SETSIZE && threads.size() < late.size(); ++cpu) {
-    if (CPU_ISSET(cpu, &ours)) threads.emplace_back([cpu, window, &l = late[threads.size()]] { l = lateness_of(cpu, window); });
+  const Time begin = monotonic_now() + kTick;
+  for (size_t i = 0; i < late.size(); ++i) {
+    threads.emplace_back([cpu = processors[i], begin, window, &l = late[i]] { l = lateness_of(cpu, begin, begin + window); });
   }
   for (std::thread& t : threads) t.join();
-  Histogram all;
-  for (const auto& l : late) {
-    for (Duration d : l) all.add(d);
+  Histogram either;
+  for (size_t tick = 0; !late.empty() && tick < late[0].size(); ++tick) {
+    Duration least = Duration::infinite();
+    for (const auto& l : late) least = std::min(least, l[tick]);
+    either.add(least);
   }
-  return all.percentile(0.999);
+  return either.percentile(0.999);
 }
 
 bool wait_for_calm(Duration limit, Duration patience) {
   const Time end = monotonic_now() + patience;
-  bool told = false;
-  for (int quiet = 0; quiet < kWindows;) {
+  for (bool told = false;; told = true) {
     const Duration late = lateness_under_load(kWindow);
-    quiet = late <= limit ? quiet + 1 : 0;
-    if (quiet > 0) continue;
-    const bool last = monotonic_now() + kPause + kWindow * kWindows > end;
+    if (late <= limit) return true;
+    const bool last = monotonic_now() + kPause + kWindow > end;
     if (last || !told) {
       fprintf(stderr, "hawser-netem: %s: timers are late by %.1f ms (p99.9)\n",
               last ? "the machine is not quiet" : "waiting for a quiet machine", late.to_millis());
     }
     if (last) return false;
-    told = true;
     std::this_thread::sleep_for(std::chrono::nanoseconds(kPause.ns));
   }
-  return true;
 }
 
 }  // namespace hawser::netlab

@@ -6,12 +6,12 @@
 namespace hawser::netlab {
 
 // Works on two processors, or the only one, for six tenths of each millisecond, about what a measurement does, with the
-// emulator's priority: how late each millisecond begins, p99.9 over `window` (the emulator's own test of a run). Blocks for
-// `window`; one thread a processor.
+// emulator's priority: how late each millisecond begins on the processor that is earlier at it, as the emulator's threads stand in
+// for each other; p99.9 over `window`, the emulator's own test of a run. Blocks for `window`; one thread a processor.
 Duration lateness_under_load(Duration window);
 
-// Waits until five seconds in a row pass with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and
-// that it was in vain. False: the machine did not become quiet.
+// Waits for five seconds with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and that it was
+// in vain. False: the machine did not become quiet.
 bool wait_for_calm(Duration limit, Duration patience);
 
 }  // namespace hawser::netlab

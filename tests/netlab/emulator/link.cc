@@ -12,6 +12,9 @@ namespace {
 // Frames carry the kernel's arrival time, so they may be read late, but before they can be due: half of the delay.
 constexpr Duration kLongestReadDelay = Duration::millis(1);
 constexpr Duration kShortestReadDelay = Duration::micros(50);
+constexpr Duration kTryAgain = Duration::micros(150);  // as long as sending a batch takes
+constexpr size_t kSlotBytes = 9216 + 64;               // jumbo frames; untouched pages of a slot cost nothing
+constexpr size_t kMostFrames = 256 * 1024;             // of one direction
 
 std::vector<std::string> fields_of(const std::string& text) {
   std::vector<std::string> fields;
@@ -50,37 +53,39 @@ Result<LinkSpec> parse_link(const std::string& text) {
   return spec;
 }
 
-Link::Link(LinkSpec spec, PacketSocket a, PacketSocket b, FramePool& pool)
+Link::Half::Half(PacketSocket* in, PacketSocket* out, const DirectionSettings& settings, uint64_t seed)
+    : from(in), to(out), pool(kSlotBytes, kMostFrames), model(pool, settings, seed) {}
+
+Link::Link(LinkSpec spec, PacketSocket a, PacketSocket b)
     : spec_(std::move(spec)),
-      pool_(pool),
       a_(std::move(a)),
       b_(std::move(b)),
-      up_{&a_, &b_, Direction(pool, spec_.settings.up, mixed_seed(spec_.seed, spec_.name, false))},
-      down_{&b_, &a_, Direction(pool, spec_.settings.down, mixed_seed(spec_.seed, spec_.name, true))} {}
+      halves_{Half(&a_, &b_, spec_.settings.up, mixed_seed(spec_.seed, spec_.name, false)),
+              Half(&b_, &a_, spec_.settings.down, mixed_seed(spec_.seed, spec_.name, true))} {}
 
-Result<std::unique_ptr<Link>> Link::open(const LinkSpec& spec, FramePool& pool) {
+Result<std::unique_ptr<Link>> Link::open(const LinkSpec& spec) {
   auto a = PacketSocket::open(spec.a);
   if (!a) return a.error();
   auto b = PacketSocket::open(spec.b);
   if (!b) return b.error();
   for (const PacketSocket* socket : {&*a, &*b}) {
-    if (socket->mtu() + ETH_HLEN > pool.slot_bytes()) {
+    if (socket->mtu() + ETH_HLEN > kSlotBytes) {
       return Error{ExitCode::usage, "link " + spec.name + ": MTU " + std::to_string(socket->mtu()) + " is too large"};
     }
   }
-  return std::unique_ptr<Link>(new Link(spec, std::move(*a), std::move(*b), pool));
+  return std::unique_ptr<Link>(new Link(spec, std::move(*a), std::move(*b)));
 }
 
 // True when more frames may wait.
 bool Link::read(Half& half) {
-  received_.clear();
+  half.received.clear();
   bool full = false;
-  half.from->receive(pool_, received_, full);
-  for (const ReceivedFrame& frame : received_) {
+  half.from->receive(half.pool, half.received, full);
+  for (const ReceivedFrame& frame : half.received) {
     Counters& counters = half.model.counters();
     if (frame.bytes > half.from->mtu() + ETH_HLEN || frame.checksum_missing) {
       ++(frame.checksum_missing ? counters.drop_offload : counters.drop_oversize);
-      pool_.release(frame.slot);
+      half.pool.release(frame.slot);
       continue;
     }
     // Stamps of two processors may cross by microseconds; the model wants them in order.
@@ -101,7 +106,7 @@ void Link::send_due(Half& half, Time now) {
       auto departure = half.model.pop_due(now + kEarly);
       if (!departure) break;
       batch[count] = *departure;
-      frames[count++] = {pool_.data(departure->slot), departure->bytes};
+      frames[count++] = {half.pool.data(departure->slot), departure->bytes};
     }
     if (count == 0) return;
     size_t refused = half.to->send({frames.data(), count});
@@ -109,21 +114,24 @@ void Link::send_due(Half& half, Time now) {
     for (size_t i = 0; i < count; ++i) {
       counters.lateness.add(now - batch[i].due);
       counters.out_bytes += batch[i].bytes;
-      pool_.release(batch[i].slot);
+      half.pool.release(batch[i].slot);
     }
     counters.out_packets += count - refused;
     counters.drop_send += refused;
   }
 }
 
-Time Link::run_half(Half& half, bool readable, Time now) {
+Link::Wish Link::run(size_t direction, bool readable, Time now) {
+  Half& half = halves_[direction];
+  std::unique_lock lock(half.running, std::try_to_lock);
+  if (!lock) return {now + kTryAgain, -1};
   bool planned = half.read_at.is_set() && half.read_at <= now;
   if (readable || planned) {
     // A few batches at most: others wait for their due times too.
     bool any = false;
     for (int i = 0; i < 4; ++i) {
       bool full = read(half);
-      any = any || !received_.empty();
+      any = any || !half.received.empty();
       if (!full) break;
     }
     const DirectionSettings& settings = half.model.settings();
@@ -132,35 +140,32 @@ Time Link::run_half(Half& half, bool readable, Time now) {
   }
   send_due(half, now);
   Time wake = half.model.next_due();
-  return half.read_at.is_set() ? std::min(wake, half.read_at) : wake;
-}
-
-Time Link::run(bool a_readable, bool b_readable, Time now) {
-  Time up = run_half(up_, a_readable, now);
-  return std::min(up, run_half(down_, b_readable, now));
+  if (half.read_at.is_set()) wake = std::min(wake, half.read_at);
+  half.wake.store(wake);
+  return {wake, half.read_at.is_set() ? -1 : half.from->fd()};
 }
 
 void Link::catch_up(Time now) {
-  for (Half* half : {&up_, &down_}) {
-    while (read(*half)) continue;
-    half->model.advance(now);
+  for (Half& half : halves_) {
+    while (read(half)) continue;
+    half.model.advance(now);
   }
 }
 
 void Link::set(const LinkSettings& settings, Time now) {
-  up_.model.set(settings.up, now);
-  down_.model.set(settings.down, now);
+  up().set(settings.up, now);
+  down().set(settings.down, now);
 }
 
 void Link::reset_counters() {
   collect_overruns();
-  up_.model.counters() = Counters{};
-  down_.model.counters() = Counters{};
+  up().counters() = Counters{};
+  down().counters() = Counters{};
 }
 
 void Link::collect_overruns() {
-  up_.model.counters().drop_overrun += a_.take_overruns();
-  down_.model.counters().drop_overrun += b_.take_overruns();
+  up().counters().drop_overrun += a_.take_overruns();
+  down().counters().drop_overrun += b_.take_overruns();
 }
 
 }  // namespace hawser::netlab

@@ -11,7 +11,6 @@
 
 #include "tests/netlab/emulator/calm.h"
 #include "tests/netlab/emulator/emulator.h"
-#include "tests/netlab/emulator/priority.h"
 
 namespace {
 
@@ -63,7 +62,6 @@ int run_links(const std::vector<std::string>& links, const std::string& control,
     if (auto status = emulator.listen(control); !status) return fail(status.error());
   }
   catch_signals();
-  emulator.set_scheduling(hawser::netlab::schedule_first(2));
   emulator.run(g_stop, hawser::netlab::monotonic_now() + Duration::from_seconds(max_seconds));
   return 0;
 }

@@ -1,14 +1,19 @@
-// Runs the calling process before all others, as far as the system permits: a measurement must not wait for what it
-// measures.
+// Threads that measure: on their own processors and before all others, as far as the system permits, because a measurement must
+// not wait for what it measures.
 #pragma once
 
+#include <errno.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <vector>
+
+#include "common/types.h"
 
 namespace hawser::netlab {
 
@@ -36,6 +41,30 @@ inline const char* schedule_first(int rank) {
   if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) == 0) return "fifo";
   if (setpriority(PRIO_PROCESS, 0, -15) == 0) return "nice";
   return request_short_slice() ? "slice" : "normal";
+}
+
+// The processors this process may use, in their order.
+inline std::vector<int> own_processors() {
+  cpu_set_t ours;
+  std::vector<int> processors;
+  if (sched_getaffinity(0, sizeof ours, &ours) != 0) return processors;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &ours)) processors.push_back(cpu);
+  }
+  return processors;
+}
+
+// The calling thread alone.
+inline void stay_on(int processor) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  sched_setaffinity(0, sizeof one, &one);
+}
+
+inline void sleep_until(Time t) {
+  const timespec at{t.ns / 1'000'000'000, t.ns % 1'000'000'000};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr) == EINTR) {}
 }
 
 }  // namespace hawser::netlab

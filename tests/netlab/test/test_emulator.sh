@@ -165,7 +165,7 @@ a_busy_machine_is_found_out() {
   sleep 0.4; kill -STOP "$pid"; sleep 0.1; kill -CONT "$pid"
   wait "$pid" || code=$?
   check_equal "a machine that stands still for 100 ms is not quiet" "$code" 75
-  check "one that never stands still for 10 s is" hawser-netem calm --seconds 0 --limit-ms 10000
+  check "one that never stands still for 10 s is quiet" hawser-netem calm --seconds 0 --limit-ms 10000
 }
 
 ends_by_itself() {

@@ -55,7 +55,7 @@ expect_exit 0 vpn_server reload
 knows() { grep -q "^$SERVER4_SECOND:443" "$(host_files client)/var/lib/hawser/home/endpoints"; }
 wait_for 3 'the client to know the other address' knows
 moves "$SERVER4" "$SERVER4_SECOND" true
-[ "$moved" -le 4000 ] || fail "$moved ms, although the address was known"
+[ "$moved" -le 3000 ] || fail "$moved ms, although the address was known"
 down home
 step 'and remembered'
 up home

@@ -42,7 +42,7 @@ class Emulator {
   Link* find(const std::string& name);
 
   // Held by the second thread for a turn, and by the first for what the second must not see half done.
-  mutable std::mutex links_lock_;
+  std::mutex links_lock_;
   std::vector<std::unique_ptr<Link>> links_;
   ControlServer control_;
   std::string scheduling_ = "normal";

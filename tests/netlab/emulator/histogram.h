@@ -20,6 +20,12 @@ class Histogram {
     max_ = std::max(max_, ns);
   }
 
+  void add(const Histogram& other) {
+    for (size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+    count_ += other.count_;
+    max_ = std::max(max_, other.max_);
+  }
+
   // The smallest bucket border that at least `share` (0..1) of all samples do not exceed; zero when empty.
   Duration percentile(double share) const {
     auto wanted = static_cast<uint64_t>(share * static_cast<double>(count_) + 0.999999);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The emulator against the real kernel: rate, delay, loss, jitter, queue, blackhole, changes while running, counters.
-# Each measurement in which the emulator itself was late is repeated on a quiet machine, up to three times, and never counts as passed.
+# What is wrong while the emulator was late is measured again on a quiet machine, up to three times; it neither passes nor fails by that.
 set -uo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/check.sh"

@@ -2,7 +2,9 @@
 # Links that go, fade and lie, one after the other, under a TCP download and a UDP echo: how long each stalls, what is lost,
 # when the link carries its share again.
 #   tests/e2e/failover.sh [--runs 5 --bars] [--json FILE] [FAULT..]
-# timeout: 3000
+# timeout: 900
+# parts: admin-down unplugged address-removed route-removed recreated blackhole blackhole-up blackhole-down loss-ramp nat-rebound server-restart
+# parts: server-moved all-down rate-fade delay-step first-back second-back flapping
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh"
 failover_options "$@"

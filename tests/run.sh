@@ -156,7 +156,7 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 if wanted tsan && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ]; then steady=(setarch "$(uname -m)" -R); fi
 # Neighbours on the same host come and go: measuring tests wait for a quiet machine, so long in all. Of the four runs that a
 # measurement may have to be valid, two are made at first and two, where needed, at the end.
-patience=1500
+patience=1200
 export NETLAB_PATIENCE=$project/build/patience
 mkdir -p "$project/build"
 echo $patience >"$NETLAB_PATIENCE"

@@ -8,7 +8,8 @@ set -u
 . "$(dirname "$0")/../netlab/lib.sh" # netlab_unjudged
 failed=0
 unjudged=()
-[ $# -gt 0 ] || set -- P1-down P3-down P6-p1-links P15-alive P15-first-dead P15-first-deaf
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(sed -n 's/^# parts: //p' "$0")
 for wanted; do
   code=0
   "$(dirname "$0")/../netlab/bars.sh" "${wanted%%-*}" "${wanted#*-}" --floor || code=$?

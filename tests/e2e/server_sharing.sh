@@ -34,7 +34,8 @@ share() {
     exit !(a / (a + b) >= 0.4 && a / (a + b) <= 0.6 && a + b > 28e6) }'
 }
 wait_for 5 'the iperf3 servers' on client iperf3 -c "$server4" -p 5201 -n 1K
-[ $# -gt 0 ] || set -- 1 8
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(sed -n 's/^# parts: //p' "$0")
 for flows; do
   step "one connection against $flows"
   measured share "$flows"

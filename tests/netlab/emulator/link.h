@@ -28,7 +28,7 @@ Result<LinkSpec> parse_link(const std::string& text);
 
 class Link {
  public:
-  // Wakes at most once per frame and sends at most this much early.
+  // A frame leaves at most this much early.
   static constexpr Duration kEarly = Duration::micros(30);
   // Its directions, by index.
   static constexpr size_t kUp = 0, kDown = 1, kDirections = 2;

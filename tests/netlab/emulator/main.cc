@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
 
   double limit_ms = 1, patience = 60;
   CLI::App* calm = app.add_subcommand("calm", "wait until the machine is quiet enough to measure on; exit 75 when it does not become so");
-  calm->add_option("--limit-ms", limit_ms, "timers must not be later, p99.9 over a second under load");
+  calm->add_option("--limit-ms", limit_ms, "timers of the earlier of two processors must not be later, p99.9 over five seconds under load");
   calm->add_option("--seconds", patience, "wait no longer than this")->check(CLI::Range(0.0, 3600.0));
 
   CLI11_PARSE(app, argc, argv);

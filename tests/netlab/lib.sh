@@ -429,15 +429,16 @@ EOF
 # Was the emulator itself on time (p99.9 of its lateness at most 2 ms) since the start or link_reset? Else says why.
 netlab_valid() { netem valid "$@" >/dev/null; }
 
-# netlab_calm ATTEMPT: waits until the machine is quiet enough to measure: half a minute at most before a first attempt, which need
-# not fail, longer before each later one. NETLAB_PATIENCE names a file with the seconds that all tests may wait together.
+# netlab_calm ATTEMPT: waits until the machine has been quiet enough to measure: for five seconds, waiting half a minute at most,
+# before a first attempt, which need not fail; for longer, and waiting longer, before each later one, as busy minutes come together.
+# NETLAB_PATIENCE names a file with the seconds that all tests may wait together.
 netlab_calm() {
-  local longest=$((30 * $1)) left=$((1 << 20)) spent=$SECONDS
+  local longest=$((60 * $1 - 30)) window=$((8 * $1 - 3)) left=$((1 << 20)) spent=$SECONDS
   if [ -n "${NETLAB_PATIENCE:-}" ]; then read -r left 2>/dev/null <"$NETLAB_PATIENCE" || left=0; fi
   [ "$left" -gt 0 ] || return 0
-  hawser-netem calm --seconds $((left < longest ? left : longest)) || true
-  # A quiet machine takes five seconds to be known as one: those are the measurement's.
-  spent=$((SECONDS - spent > 5 ? SECONDS - spent - 5 : 0))
+  hawser-netem calm --window "$window" --seconds $((left < longest ? left : longest)) || true
+  # A quiet machine takes its window to be known as one: that is the measurement's.
+  spent=$((SECONDS - spent > window ? SECONDS - spent - window : 0))
   [ -z "${NETLAB_PATIENCE:-}" ] || echo $((left > spent ? left - spent : 0)) >"$NETLAB_PATIENCE"
 }
 

@@ -15,7 +15,6 @@
 namespace hawser::netlab {
 namespace {
 
-constexpr Duration kWindow = Duration::seconds(5);
 constexpr Duration kPause = Duration::seconds(2);
 constexpr size_t kBusy = 2;  // processors, as a measurement keeps them; more could exceed what a container may use
 constexpr Duration kTick = Duration::millis(1);
@@ -53,12 +52,12 @@ Duration lateness_under_load(Duration window) {
   return either.percentile(0.999);
 }
 
-bool wait_for_calm(Duration limit, Duration patience) {
+bool wait_for_calm(Duration limit, Duration window, Duration patience) {
   const Time end = monotonic_now() + patience;
   for (bool told = false;; told = true) {
-    const Duration late = lateness_under_load(kWindow);
+    const Duration late = lateness_under_load(window);
     if (late <= limit) return true;
-    const bool last = monotonic_now() + kPause + kWindow > end;
+    const bool last = monotonic_now() + kPause + window > end;
     if (last || !told) {
       fprintf(stderr, "hawser-netem: %s: timers are late by %.1f ms (p99.9)\n",
               last ? "the machine is not quiet" : "waiting for a quiet machine", late.to_millis());

@@ -10,8 +10,8 @@ namespace hawser::netlab {
 // for each other; p99.9 over `window`, the emulator's own test of a run. Blocks for `window`; one thread a processor.
 Duration lateness_under_load(Duration window);
 
-// Waits for five seconds with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and that it was
+// Waits for a `window` with a lateness of at most `limit`, for `patience` at most; says on stderr that it waits, and that it was
 // in vain. False: the machine did not become quiet.
-bool wait_for_calm(Duration limit, Duration patience);
+bool wait_for_calm(Duration limit, Duration window, Duration patience);
 
 }  // namespace hawser::netlab

@@ -106,15 +106,17 @@ int main(int argc, char** argv) {
   bool undo = false;
   prepare->add_flag("--undo", undo, "turn them on again");
 
-  double limit_ms = 1, patience = 60;
+  double limit_ms = 1, window = 5, patience = 60;
   CLI::App* calm = app.add_subcommand("calm", "wait until the machine is quiet enough to measure on; exit 75 when it does not become so");
-  calm->add_option("--limit-ms", limit_ms, "timers of the earlier of two processors must not be later, p99.9 over five seconds under load");
+  calm->add_option("--limit-ms", limit_ms, "timers of the earlier of two processors must not be later, p99.9 over the window under load");
+  calm->add_option("--window", window, "seconds for which it must be so")->check(CLI::Range(0.1, 600.0));
   calm->add_option("--seconds", patience, "wait no longer than this")->check(CLI::Range(0.0, 3600.0));
 
   CLI11_PARSE(app, argc, argv);
   if (*ctl) return ask(socket, words);
   if (*calm) {
-    return hawser::netlab::wait_for_calm(Duration::from_seconds(limit_ms / 1e3), Duration::from_seconds(patience)) ? 0 : kNotNow;
+    return hawser::netlab::wait_for_calm(Duration::from_seconds(limit_ms / 1e3), Duration::from_seconds(window), Duration::from_seconds(patience)) ? 0
+                                                                                                                          : kNotNow;
   }
   if (*prepare) {
     for (const std::string& name : interfaces) {

@@ -29,7 +29,7 @@ void QuicReceiver::on_packet(const QuicData& d) {
   }
   if (readable_ > before) on_bytes_(readable_ - before);
 
-  if (++owed_ >= 2 || !in_order || ranges_.size() > 1) {
+  if (++owed_ >= 2 || !in_order) {  // RFC 9000, 13.2.1 and 13.2.2
     acknowledge();
   } else if (!delayed_.is_set()) {
     delayed_.set(loop_.now() + Duration::millis(25));

@@ -114,6 +114,10 @@ inline constexpr size_t kMaxCopies = 2048;                  // packets that wait
 inline constexpr double kCopyShare = 0.03;                  // copies of small urgent packets, of the bytes sent
 inline constexpr double kCopySynLoss = 0.02;                // of a path's datagrams lost: its SYNs are copied too
 inline constexpr size_t kCopyBurst = 8'000;                 // bytes of copies at once; half is kept for paths just fallen silent
+inline constexpr int kMuchSlower = 3;                      // round trips of a quick path, from which on it repairs a slow one early
+inline constexpr double kEarlyRepairShare = 0.03;           // early repairs, of the bytes sent
+inline constexpr size_t kEarlyRepairBurst = 1'000'000;      // bytes of them saved up: a radio's bad second
+inline constexpr size_t kEarlyRepairs = 8;                  // packets at a time: an answer may come meanwhile
 inline constexpr Duration kBurst = Duration::millis(1);     // what is committed to a path at once
 
 }  // namespace hawser

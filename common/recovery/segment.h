@@ -29,6 +29,9 @@ struct Segment {
   bool copy_when_lossy = false;  // small and urgent: worth a second path while one is lossy or silent
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 
+  // On its way for the first time, and nothing else is planned.
+  bool only_transmission() const { return !delivered && transmissions == 1 && copies_in_flight == 1 && copies_pending == 0; }
+
   size_t* held = nullptr;        // its session's count of the packets it keeps; outlives it
   // Nobody needs the packet any more: its buffer goes back, whoever still refers to the segment.
   void let_go() {

@@ -79,6 +79,53 @@ void Session::copy_to_measure(const SegmentRef& segment, const SessionPath& sent
   }
 }
 
+// Who would send again, while there is nothing else to send, what much slower `slow` has not had acknowledged for a round trip of its
+// own. Otherwise a loss at the end of what went there is noticed after a probe timeout and two round trips, an inner flow whose
+// window is spent waits for it, and the quick path with it (opportunistic retransmission, Raiciu et al., NSDI 2012, section 4.2).
+SessionPath* Session::early_repairer(const SessionPath& slow, Time now) const {
+  SessionPath* quick = nullptr;
+  for (const auto& p : paths_) {
+    if (p.get() == &slow || !p->carries_data() || tier(*p) > tier(slow) || p->is_silent(now)) continue;
+    if ((p->rtt.smoothed() + p->queued()) * kMuchSlower > slow.rtt.smoothed()) continue;
+    if (!quick || p->rtt.smoothed() < quick->rtt.smoothed()) quick = p.get();
+  }
+  return quick;
+}
+
+Time Session::early_repair_at(Time now) const {
+  if (paths_.size() < 2 || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(2 * kBaseDatagram)) {
+    return Time::infinite();
+  }
+  Time t = Time::infinite();
+  for (const auto& slow : paths_) {
+    if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
+    const SessionPath* quick = early_repairer(*slow, now);
+    if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
+    const Time sent = slow->sent.oldest_sent_once();
+    if (sent.is_set()) t = std::min(t, std::max(sent + slow->rtt.smoothed(), quick->pacer.may_send(now) ? now : quick->pacer.next_send()));
+  }
+  return t;
+}
+
+bool Session::repair_early(Time now) {
+  if (early_repair_at(now) > now) return false;
+  bool any = false;
+  for (const auto& slow : paths_) {
+    if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
+    SessionPath* quick = early_repairer(*slow, now);
+    if (!quick || quick->has_copies() || !quick->has_room(now)) continue;
+    lost_.clear();
+    slow->sent.collect_sent_once(now - slow->rtt.smoothed(), kEarlyRepairs, lost_);
+    for (const SegmentRef& s : lost_) {
+      if (!early_repair_budget_.take(s->packet.size() + wire::kFullDatagramOverhead, true)) break;
+      queue_copy(*quick, s);
+      any = true;
+    }
+    lost_.clear();
+  }
+  return any;
+}
+
 bool Session::transmit_copies(TransmitBatch& batch, Time now) {
   for (auto& owned : paths_) {
     SessionPath& p = *owned;

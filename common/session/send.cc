@@ -82,7 +82,7 @@ bool Session::transmit_data(TransmitBatch& batch, Time now) {
     if (short_tail || batch.size() >= budget || batch.count >= TransmitBatch::kMaxSegments) break;
     if (batch.size() + path->mtu.datagram() > TransmitBatch::kMaxBytes) break;
   }
-  return batch.count > 0;
+  return batch.count > 0 || (repair_early(now) && transmit_copies(batch, now));
 }
 
 // What to send next and on which path: repairs before new packets. Nothing when all must wait.
@@ -231,6 +231,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   }
   for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
   copy_budget_.on_sent(sent->size);
+  early_repair_budget_.on_sent(sent->size);
   for (size_t i = 0; i < count && !reinjection; ++i) {
     copy_everywhere(chosen[i], p);
     copy_urgent(chosen[i], p, now);

@@ -177,6 +177,9 @@ class Session {
   void copy_everywhere(const SegmentRef& segment, const SessionPath& sent_on);
   void copy_to_measure(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   void copy_urgent(const SegmentRef& segment, const SessionPath& sent_on, Time now);
+  SessionPath* early_repairer(const SessionPath& slow, Time now) const;
+  Time early_repair_at(Time now) const;
+  bool repair_early(Time now);
   bool transmit_copies(TransmitBatch& batch, Time now);
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);
 
@@ -251,7 +254,8 @@ class Session {
   std::vector<SegmentRef> reinjections_;  // a queue: [reinject_head_, end)
   size_t reinject_head_ = 0;
   std::unique_ptr<Scheduler> scheduler_;
-  CopyBudget copy_budget_;
+  CopyBudget copy_budget_{kCopyShare, kCopyBurst};
+  CopyBudget early_repair_budget_{kEarlyRepairShare, kEarlyRepairBurst};
   wire::CongestionKind congestion_ = wire::CongestionKind::automatic;
   Coupling coupling_;
   std::vector<PathView> views_;      // scratch

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "common/constants.h"
 #include "common/scheduler/copy_budget.h"
 
 namespace hawser {
@@ -11,7 +12,7 @@ TEST_CASE("copies never cost more than three hundredths of what is sent, and one
   for (unsigned seed = 1; seed <= 200; ++seed) {
     INFO("seed " << seed);
     std::mt19937 random(seed);
-    CopyBudget budget;
+    CopyBudget budget(kCopyShare, kCopyBurst);
     double sent = 0, copied = 0;
     const unsigned greed = random() % 4 + 1;
     for (int i = 0; i < 5000; ++i) {
@@ -32,7 +33,7 @@ TEST_CASE("copies never cost more than three hundredths of what is sent, and one
 }
 
 TEST_CASE("what was saved in a long time is one burst, half of it for paths that have fallen silent") {
-  CopyBudget budget;
+  CopyBudget budget(kCopyShare, kCopyBurst);
   for (int i = 0; i < 10'000; ++i) budget.on_sent(1400);
   size_t lossy = 0, silent = 0;
   while (budget.take(100, false)) lossy += 100;

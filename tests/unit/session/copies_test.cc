@@ -183,6 +183,54 @@ TEST_CASE("a link that would add next to nothing carries copies, and is used onc
   CHECK(on_slow().copied_packets - joined.copied_packets < 100);
 }
 
+// A download of a window that is spent: 400 packets each 400 ms, and nothing until they have come.
+struct Bursts {
+  TestNet& net;
+  std::multiset<uint32_t> came{};
+  std::vector<Duration> took{};  // until all of a burst had come
+  uint32_t next = 0;
+
+  void run(int bursts) {
+    net.on_client_packet = [this](ByteSpan p) { came.insert(marker_of(p)); };
+    for (int i = 0; i < bursts; ++i) {
+      const Time begin = net.now;
+      for (int k = 0; k < 400; ++k) net.send_to_client(make_packet(net.server_ip, net.client_ip, next++, 1300));
+      while (came.size() < next && net.now < begin + Duration::seconds(2)) net.run(Duration::millis(1));
+      took.push_back(net.now - begin);
+      net.run(Duration::millis(400));
+    }
+  }
+  size_t longer_than(Duration d) const {
+    return static_cast<size_t>(std::count_if(took.begin(), took.end(), [&](Duration t) { return t > d; }));
+  }
+  bool any_twice() const { return std::adjacent_find(came.begin(), came.end()) != came.end(); }
+};
+
+TEST_CASE("what a much slower link lost at the end of a burst, an idle quick one repairs after one round trip") {
+  TestNet net;
+  net.add_link(wire_of(40e6, Duration::millis(5)));
+  net.add_link(wire_of(30e6, Duration::millis(40), 0.02));
+  connect(net);
+  Bursts bursts{net};
+  bursts.run(60);
+  // A burst takes 110 to 135 ms, with a repair up to 160; when the slow link's own probe timeout had to tell of the loss, 260 to 300.
+  INFO("over 200 ms: " << bursts.longer_than(Duration::millis(200)) << " of " << bursts.took.size());
+  CHECK(bursts.longer_than(Duration::millis(200)) == 0);
+  CHECK_FALSE(bursts.any_twice());
+  const Copied c = copied(net);
+  CHECK(static_cast<double>(c.bytes) <= static_cast<double>(c.sent_bytes) * kEarlyRepairShare + kEarlyRepairBurst);
+}
+
+TEST_CASE("a link that is not much slower is not repaired early") {
+  TestNet net;
+  net.add_link(wire_of(40e6, Duration::millis(20)));
+  net.add_link(wire_of(30e6, Duration::millis(40), 0.02));
+  connect(net);
+  Bursts bursts{net};
+  bursts.run(20);
+  CHECK(copied(net).packets == 0);
+}
+
 TEST_CASE("a link that comes in the middle of a download is used at once, before anything is known of it") {
   TestNet net;
   net.add_link(wire_of(40e6, Duration::millis(15)));

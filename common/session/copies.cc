@@ -93,7 +93,7 @@ SessionPath* Session::early_repairer(const SessionPath& slow, Time now) const {
 }
 
 Time Session::early_repair_at(Time now) const {
-  if (paths_.size() < 2 || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(2 * kBaseDatagram)) {
+  if (paths_.size() < 2 || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) {
     return Time::infinite();
   }
   Time t = Time::infinite();

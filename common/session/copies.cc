@@ -5,6 +5,12 @@
 #include "common/session/session.h"
 
 namespace hawser {
+namespace {
+
+// An acknowledgement that has not come by then is late; the peer may hold one back for kMaxAckDelay.
+Duration overdue_after(const SessionPath& p) { return p.rtt.smoothed() + kMaxAckDelay; }
+
+}  // namespace
 
 // A packet that has just been sent or queued elsewhere shall travel here too.
 void Session::queue_copy(SessionPath& p, const SegmentRef& segment) {
@@ -102,7 +108,7 @@ Time Session::early_repair_at(Time now) const {
     const SessionPath* quick = early_repairer(*slow, now);
     if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
     const Time sent = slow->sent.oldest_sent_once();
-    if (sent.is_set()) t = std::min(t, std::max(sent + slow->rtt.smoothed(), quick->pacer.may_send(now) ? now : quick->pacer.next_send()));
+    if (sent.is_set()) t = std::min(t, std::max(sent + overdue_after(*slow), quick->pacer.may_send(now) ? now : quick->pacer.next_send()));
   }
   return t;
 }
@@ -115,7 +121,7 @@ bool Session::repair_early(Time now) {
     SessionPath* quick = early_repairer(*slow, now);
     if (!quick || quick->has_copies() || !quick->has_room(now)) continue;
     lost_.clear();
-    slow->sent.collect_sent_once(now - slow->rtt.smoothed(), kEarlyRepairs, lost_);
+    slow->sent.collect_sent_once(now - overdue_after(*slow), kEarlyRepairs, lost_);
     for (const SegmentRef& s : lost_) {
       if (!early_repair_budget_.take(s->packet.size() + wire::kFullDatagramOverhead, true)) break;
       queue_copy(*quick, s);

@@ -74,6 +74,7 @@ skip() {
 run_tests() {
   local folder=$1 report counts
   shift
+  unjudged=()
   report=$folder/report-${report_number:=1}.xml
   report_number=$((report_number + 1))
   rm -f "$report"

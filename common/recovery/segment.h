@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/constants.h"
 #include "common/queue/packet.h"
 #include "common/traffic_class.h"
 #include "common/types.h"
@@ -29,8 +30,12 @@ struct Segment {
   bool copy_when_lossy = false;  // small and urgent: worth a second path while one is lossy or silent
   uint8_t ecn = 0;               // the inner packet's, for the outer header (RFC 6040)
 
-  // On its way for the first time, and nothing else is planned.
-  bool only_transmission() const { return !delivered && transmissions == 1 && copies_in_flight == 1 && copies_pending == 0; }
+  // How long after its first sending it is worth sending again.
+  Duration repaired_for() const { return packet_class.traffic == TrafficClass::realtime ? kReinjectRealtimeFor : kReinjectFor; }
+  // On its way for the first time, nothing else planned, and still worth a repair.
+  bool sent_once(Time now) const {
+    return !delivered && transmissions == 1 && copies_in_flight == 1 && copies_pending == 0 && now - first_sent <= repaired_for();
+  }
 
   size_t* held = nullptr;        // its session's count of the packets it keeps; outlives it
   // Nobody needs the packet any more: its buffer goes back, whoever still refers to the segment.

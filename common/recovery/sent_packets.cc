@@ -282,21 +282,21 @@ void SentPackets::collect_unacked(LostSegments& out) const {
   }
 }
 
-void SentPackets::collect_sent_once(Time then, size_t most, LostSegments& out) const {
+void SentPackets::collect_sent_once(Time then, Time now, size_t most, LostSegments& out) const {
   for (uint64_t pn = base_; pn < base_ + ring_size_ && out.size() < most; ++pn) {
     const SentPacket& p = at(pn);
     if (p.sent_at > then) break;
     for (size_t i = 0; !p.settled && i < p.segment_count && out.size() < most; ++i) {
-      if (p.segments[i]->only_transmission()) out.push_back(p.segments[i]);
+      if (p.segments[i]->sent_once(now)) out.push_back(p.segments[i]);
     }
   }
 }
 
-Time SentPackets::oldest_sent_once() const {
+Time SentPackets::oldest_sent_once(Time now) const {
   for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) {
     const SentPacket& p = at(pn);
     for (size_t i = 0; !p.settled && i < p.segment_count; ++i) {
-      if (p.segments[i]->only_transmission()) return p.sent_at;
+      if (p.segments[i]->sent_once(now)) return p.sent_at;
     }
   }
   return {};

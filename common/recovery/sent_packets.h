@@ -78,10 +78,11 @@ class SentPackets {
   AckResult on_loss_timer(const RttEstimator& rtt, Time now, LostSegments& lost);
   // Takes every unsettled segment out for reinjection without declaring it lost (the path became suspect).
   void collect_unacked(LostSegments& out) const;
-  // Of them those that were sent no later than `then` and by no other datagram, oldest first, until `out` holds `most`.
-  void collect_sent_once(Time then, size_t most, LostSegments& out) const;
+  // Of them those that were sent no later than `then`, by no other datagram, and are worth a repair (Segment::sent_once), oldest
+  // first, until `out` holds `most`.
+  void collect_sent_once(Time then, Time now, size_t most, LostSegments& out) const;
   // When the oldest of these was sent; Time{}: there is none.
-  Time oldest_sent_once() const;
+  Time oldest_sent_once(Time now) const;
   // Forgets what is in flight (path lost or moved): nothing of it counts as in flight any more; late acks still settle
   // it.
   void abandon_in_flight();

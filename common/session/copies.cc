@@ -92,14 +92,15 @@ SessionPath* Session::early_repairer(const SessionPath& slow, Time now) const {
   SessionPath* quick = nullptr;
   for (const auto& p : paths_) {
     if (p.get() == &slow || !p->carries_data() || tier(*p) > tier(slow) || p->is_silent(now)) continue;
-    if ((p->rtt.smoothed() + p->queued()) * kMuchSlower > slow.rtt.smoothed()) continue;
-    if (!quick || p->rtt.smoothed() < quick->rtt.smoothed()) quick = p.get();
+    if ((p->rtt.smoothed() + p->queued()) * kMuchSlower > slow.rtt.smoothed() || !p->address.may_send(p->mtu.datagram())) continue;
+    const auto rank = [this](const SessionPath& x) { return std::pair(tier(x), x.rtt.smoothed()); };
+    if (!quick || rank(*p) < rank(*quick)) quick = p.get();
   }
   return quick;
 }
 
 Time Session::early_repair_at(Time now) const {
-  if (paths_.size() < 2 || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) {
+  if (paths_.size() < 2 || scheduler_->copies_everywhere() || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) {
     return Time::infinite();
   }
   Time t = Time::infinite();
@@ -107,7 +108,7 @@ Time Session::early_repair_at(Time now) const {
     if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
     const SessionPath* quick = early_repairer(*slow, now);
     if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
-    const Time sent = slow->sent.oldest_sent_once();
+    const Time sent = slow->sent.oldest_sent_once(now);
     if (sent.is_set()) t = std::min(t, std::max(sent + overdue_after(*slow), quick->pacer.may_send(now) ? now : quick->pacer.next_send()));
   }
   return t;
@@ -121,10 +122,15 @@ bool Session::repair_early(Time now) {
     SessionPath* quick = early_repairer(*slow, now);
     if (!quick || quick->has_copies() || !quick->has_room(now)) continue;
     lost_.clear();
-    slow->sent.collect_sent_once(now - overdue_after(*slow), kEarlyRepairs, lost_);
+    slow->sent.collect_sent_once(now - overdue_after(*slow), now, kEarlyRepairs, lost_);
+    // No more than goes at once: what comes to be sent meanwhile must not stand behind it.
+    const auto burst = static_cast<size_t>(quick->pacing_rate().bytes_in(kBurst));
+    size_t bytes = 0;
     for (const SegmentRef& s : lost_) {
-      if (!early_repair_budget_.take(s->packet.size() + wire::kFullDatagramOverhead, true)) break;
+      const size_t size = s->packet.size() + wire::kFullDatagramOverhead;
+      if ((any && bytes + size > burst) || !early_repair_budget_.take(size, true)) break;
       queue_copy(*quick, s);
+      bytes += size;
       any = true;
     }
     lost_.clear();

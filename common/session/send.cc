@@ -144,8 +144,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
 const Segment* Session::next_reinjection(Time now) {
   while (reinject_head_ < reinjections_.size()) {
     const SegmentRef& s = reinjections_[reinject_head_];
-    const Duration life = s->packet_class.traffic == TrafficClass::realtime ? kReinjectRealtimeFor : kReinjectFor;
-    const bool too_late = now - s->first_sent > life;
+    const bool too_late = now - s->first_sent > s->repaired_for();
     if (!s->delivered && !too_late) return &*s;
     if (!s->delivered && s->copies_in_flight == 0) give_up(*s);
     s->waiting = false;

@@ -31,7 +31,7 @@ inline std::optional<QuicData> get_quic_data(ByteSpan packet) {
   std::memcpy(&d, &packet[kUdpIpHeaders + 1], sizeof d);
   return d;
 }
-// As RFC 9000, section 19.3, has it: the largest, then each range's length and the gap before the next, as varints.
+// As long as in RFC 9000, section 19.3, but for the delay: the largest, then each range's length and the gap before the next, as varints.
 inline size_t quic_ack_size(const QuicRanges& ranges) {
   size_t size = kUdpIpHeaders + 2 + wire::varint_size(ranges.front().high);
   for (size_t i = 0; i < ranges.size(); ++i) {

@@ -99,43 +99,38 @@ SessionPath* Session::early_repairer(const SessionPath& slow, Time now) const {
   return quick;
 }
 
-Time Session::early_repair_at(Time now) const {
-  if (paths_.size() < 2 || scheduler_->copies_everywhere() || !ingress_.empty() || reinject_head_ < reinjections_.size() || !early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) {
-    return Time::infinite();
-  }
-  Time t = Time::infinite();
-  for (const auto& slow : paths_) {
-    if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
-    const SessionPath* quick = early_repairer(*slow, now);
-    if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
-    const Time sent = slow->sent.oldest_sent_once(now);
-    if (sent.is_set()) t = std::min(t, std::max(sent + overdue_after(*slow), quick->pacer.may_send(now) ? now : quick->pacer.next_send()));
-  }
-  return t;
-}
-
-bool Session::repair_early(Time now) {
-  if (early_repair_at(now) > now) return false;
-  bool any = false;
+Session::EarlyRepair Session::next_early_repair(Time now) const {
+  EarlyRepair next;
+  if (paths_.size() < 2 || scheduler_->copies_everywhere() || !ingress_.empty() || reinject_head_ < reinjections_.size()) return next;
+  if (!early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) return next;
   for (const auto& slow : paths_) {
     if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
     SessionPath* quick = early_repairer(*slow, now);
-    if (!quick || quick->has_copies() || !quick->has_room(now)) continue;
-    lost_.clear();
-    slow->sent.collect_sent_once(now - overdue_after(*slow), now, kEarlyRepairs, lost_);
-    // No more than goes at once: what comes to be sent meanwhile must not stand behind it.
-    const auto burst = static_cast<size_t>(quick->pacing_rate().bytes_in(kBurst));
-    size_t bytes = 0;
-    for (const SegmentRef& s : lost_) {
-      const size_t size = s->packet.size() + wire::kFullDatagramOverhead;
-      if ((any && bytes + size > burst) || !early_repair_budget_.take(size, true)) break;
-      queue_copy(*quick, s);
-      bytes += size;
-      any = true;
-    }
-    lost_.clear();
+    if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
+    const Time sent = slow->sent.oldest_sent_once(now);
+    if (!sent.is_set()) continue;
+    const Time at = std::max(sent + overdue_after(*slow), quick->pacer.may_send(now) ? now : quick->pacer.next_send());
+    if (at < next.at) next = {at, slow.get(), quick};
   }
-  return any;
+  return next;
+}
+
+bool Session::repair_early(Time now) {
+  const EarlyRepair due = next_early_repair(now);
+  if (due.at > now) return false;
+  lost_.clear();
+  due.slow->sent.collect_sent_once(now - overdue_after(*due.slow), now, kEarlyRepairs, lost_);
+  // No more than goes at once: what comes to be sent meanwhile must not stand behind it.
+  const auto burst = static_cast<size_t>(due.quick->pacing_rate().bytes_in(kBurst));
+  size_t bytes = 0;
+  for (const SegmentRef& s : lost_) {
+    const size_t size = s->packet.size() + wire::kFullDatagramOverhead;
+    if ((bytes > 0 && bytes + size > burst) || !early_repair_budget_.take(size, true)) break;
+    queue_copy(*due.quick, s);
+    bytes += size;
+  }
+  lost_.clear();
+  return bytes > 0;
 }
 
 bool Session::transmit_copies(TransmitBatch& batch, Time now) {

@@ -178,7 +178,11 @@ class Session {
   void copy_to_measure(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   void copy_urgent(const SegmentRef& segment, const SessionPath& sent_on, Time now);
   SessionPath* early_repairer(const SessionPath& slow, Time now) const;
-  Time early_repair_at(Time now) const;
+  struct EarlyRepair {
+    Time at = Time::infinite();
+    SessionPath *slow = nullptr, *quick = nullptr;
+  };
+  EarlyRepair next_early_repair(Time now) const;
   bool repair_early(Time now);
   bool transmit_copies(TransmitBatch& batch, Time now);
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);

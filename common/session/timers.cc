@@ -150,7 +150,7 @@ Time Session::next_timeout(Time now) const {
   Time t = std::min(resequencer_.next_deadline(), keys_.next_expiry());
   // What cannot be sent has no deadline: without a key, or when only the goodbye is left, asking again would change nothing.
   if (closing_ || !keys_.current() || keys_.current()->expired(now)) return t;
-  t = std::min({t, data_at(now), early_repair_at(now), tunnel_mtu_.raise_at()});
+  t = std::min({t, data_at(now), next_early_repair(now).at, tunnel_mtu_.raise_at()});
   const bool may_write_control = std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
     return p->writable() && (p->machine.state() == PathState::active || p->machine.state() == PathState::standby);
   });

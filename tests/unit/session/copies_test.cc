@@ -223,8 +223,9 @@ TEST_CASE("what a much slower link lost at the end of a burst, an idle quick one
 TEST_CASE("early repairs cost no more than their share, however late everything is") {
   Bursts bursts(Duration::millis(5));
   Wire& slow = bursts.net.links[1]->to_client;
+  slow.rate_bps = 100e6;
   for (int i = 0; i < 120; ++i) {
-    slow.delay = Duration::millis(i % 3 ? 40 : 250);  // what goes there is overdue in each third burst
+    slow.delay = Duration::millis(i % 2 ? 40 : 250);  // what goes there is overdue in each second burst
     bursts.run(1);
   }
   const Copied c = copied(bursts.net);

@@ -111,6 +111,8 @@ failover() {
   case $chosen in ' ') ;; *" $fault "*) ;; *) return 0 ;; esac
   for ((run = 1; run <= runs; ++run)); do
     measured run_fault "$fault" "$link"
+    # A median is of valid runs only.
+    [ "$runs" -eq 1 ] || [ -z "$late" ] || netlab_unjudged missed "$late"
     printf '%s %s %s %s %s\n' "$fault" "$stall" "$outage" "$lost" "$share" >>"$dir/results"
     printf -- '-- %-22s link%s  stall %5s ms (at %s s)  outage %5s ms  lost %4s  share again %5s ms\n' \
       "$fault" "$link" "$stall" "$stall_at" "$outage" "$lost" "$share"

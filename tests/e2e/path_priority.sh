@@ -148,7 +148,7 @@ for way in down up; do
   at_most 'the share of LTE when it is secondary again, per mille' "$secondary" 20
 done
 
-part takes-over || { down home; e2e_end; exit 0; }
+part takes-over || { down home; e2e_end; exit; }
 step 'a backup is validated and warm, and takes over'
 expect_exit 0 vpn up home --set link2.priority=backup
 backup_is() { has_status home "[.paths[] | select(.interface == \"link2\")] | length == 1 and .[0].state == \"standby\" and .[0].rtt_ms > 60"; }

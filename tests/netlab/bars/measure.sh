@@ -294,7 +294,7 @@ floor_of() {
 
 # report_case: the line, or JSON; exits with the case's outcome.
 report_case() {
-  local bar metric side limit unit got outcome=PASS line='' judged=() key extra
+  local bar metric side limit unit got outcome=PASS line='' judged=() key extra bars_are=held
   disconnect
   for bar in "${bars[@]}"; do
     IFS=: read -r metric side limit unit <<<"$bar"
@@ -304,7 +304,7 @@ report_case() {
     judged+=("$(jq -nc --arg m "$metric" --arg s "$side" --arg l "$limit" --arg u "$unit" --argjson v "$got" '{metric: $m, side: $s, unit: $u, value: $v, limit: ($l | tonumber? // null)}')")
     line+=" | $metric $(awk -v v="$got" 'BEGIN { printf "%.4g", v }')${unit:+ $unit}"
     [ "$limit" != - ] || continue
-    if awk -v v="$got" -v l="$limit" -v s="$side" 'BEGIN { exit !(s == "min" ? v >= l : v <= l) }'; then line+=" ok"; else line+=" SHORT"; outcome='FALL SHORT'; fi
+    if awk -v v="$got" -v l="$limit" -v s="$side" 'BEGIN { exit !(s == "min" ? v >= l : v <= l) }'; then line+=" ok"; else line+=" SHORT"; outcome='FALL SHORT' bars_are=missed; fi
     line+=" ($([ "$side" = min ] && printf '>=' || printf '<=') $limit)"
   done
   $valid || outcome=INVALID
@@ -322,5 +322,5 @@ report_case() {
     printf '%s %s%s |%s, ceiling %.1f, shares %s, %s, late %.2f ms | %s\n' "$case_name" "$variant" "$line" "$extra" "${ceiling:-0}" "${shares:-}" "$congestion" "$(late_ms)" "$outcome"
   fi
   e2e_end >/dev/null
-  case $outcome in PASS) exit 0 ;; INVALID) exit 75 ;; *) exit 1 ;; esac
+  case $outcome in PASS) exit 0 ;; INVALID) netlab_unjudged "$bars_are" "$case_name $variant" >&2 ;; *) exit 1 ;; esac
 }

@@ -104,6 +104,6 @@ finish() {
     echo "$failures checks FAILED"
     exit 1
   fi
-  [ -z "$unjudged" ] || netlab_unjudged "${unjudged# }"
+  [ -z "$unjudged" ] || netlab_unjudged missed "${unjudged# }"
   echo "all checks passed"
 }

@@ -61,15 +61,15 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
 }
 
 // The higher the rate, the less queue it allows itself: of two flows in one queue the greater yields and the smaller
-// pushes until both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the same
-// target for all, any split would be stable.
+// pushes until both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the
+// same target for all, any split would be stable. Paths of one bottleneck count as the one flow that they are there.
 double ModelController::queue_scale() const {
   if (bandwidth_.bps <= 0) return 1;
-  return std::clamp(std::sqrt(kQueueReference.bps / bandwidth_.bps), kQueueScaleMin, kQueueScaleMax);
+  return std::clamp(std::sqrt(kQueueReference.bps / (bandwidth_.bps * share_)), kQueueScaleMin, kQueueScaleMax);
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
-  return std::max(rtt.min() * kQueueOfRtt * (1 / share_), kQueueFloor) * queue_scale();
+  return std::max(rtt.min() * kQueueOfRtt, kQueueFloor) * (queue_scale() / share_);
 }
 
 void ModelController::enter(Phase phase, Time now) {
@@ -239,7 +239,8 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       if (in_flight <= bdp(s.rtt, 1.0) || in_phase > rtt * 4 + Duration::millis(50)) enter(Phase::cruise, s.now);
       break;
     case Phase::cruise:
-      if (in_phase >= std::max(kCruiseMin, rtt * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
+      // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
+      if (in_phase >= std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
       break;
     case Phase::probe_up: {
       // Long enough for the rate over its span to see it.

@@ -32,7 +32,7 @@ class Wander {
     // The fall among a few packets says little.
     const Duration age = now - began_;
     if (age >= std::max(span * 2, Duration::millis(150)) && (count_ >= 16 || age >= Duration::seconds(1))) {
-      if (count_ >= 8) value_ = known_ ? value_ + (fall_ - value_) / 4 : fall_;
+      if (count_ >= 8) value_ = known_ ? value_ + (fall_ - value_) / kMemory : fall_;
       known_ = known_ || count_ >= 8;
       began_ = now;
       fall_ = Duration{};
@@ -47,6 +47,9 @@ class Wander {
   Duration value() const { return std::max(value_, known_ ? Duration{} : fall_); }
 
  private:
+  // Jitter falls in every span, now less and now more. A short memory took a calm second for a quiet link, and the window
+  // then was too small for the next; one for the greatest falls would take what others' queues drop by for jitter.
+  static constexpr int kMemory = 12;
   Time began_;
   Duration top_ = -Duration::infinite(), fall_;
   int count_ = 0;

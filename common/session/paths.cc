@@ -375,7 +375,8 @@ void Session::update_estimates(Time now) {
     if (!p->rtt.has_sample() || (!p->carries_data() && now - p->last_received > kStillMatters)) continue;
     if (p->carries_data()) {
       lossy = lossy || p->loss.ratio(now) > kLossyPath;
-      slowest_used = std::max(slowest_used, p->rtt.smoothed());
+      // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them).
+      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4);
     }
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);

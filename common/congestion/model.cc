@@ -60,6 +60,11 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
   return std::clamp(forward_wander_.value() * kJitterSpan, rtt.min() / 2, std::max(rtt.min() / 2, kLongestSpan));
 }
 
+// What the forward delay wanders by itself. Where a shared queue overflows, it is that queue's doing.
+Duration ModelController::jitter(Time now) const {
+  return loss_rank_.queue_overflows(now) ? Duration{} : forward_wander_.value();
+}
+
 // The higher the rate, the less queue it allows itself: of two flows in one queue the greater yields and the smaller
 // pushes until both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the
 // same target for all, any split would be stable. Paths of one bottleneck count as the one flow that they are there.
@@ -121,6 +126,19 @@ void ModelController::update_delays(const CongestionSample& s) {
   if (s.ack.has_rtt && steady) rtt_wander_.add(s.ack.rtt, s.rtt.smoothed(), s.now);
 }
 
+// The queue that we share overflows: others answer each overflow with less, and so do we, or they would have nothing.
+void ModelController::yield_to_losses(const CongestionSample& s) {
+  if (!s.ack.largest_newly_acked) return;
+  const bool lost = s.ack.lost_bytes > 0 && loss_rank_.on_loss(forward_.latest(), s.rtt.smoothed(), s.now);
+  loss_rank_.on_delay(forward_.latest(), s.rtt.smoothed(), s.now);
+  if (lost && phase_ != Phase::startup && loss_rank_.queue_overflows(s.now)) cut();
+}
+
+void ModelController::cut() {
+  max_rate_.scale(1 - (1 - kLossCut) / share_);
+  bandwidth_ = max_rate_.value(round_count_);
+}
+
 void ModelController::update_round(const CongestionSample& s) {
   round_ended_ = false;
   round_.lost += s.ack.lost_bytes;
@@ -179,7 +197,7 @@ void ModelController::look_after_drain(const CongestionSample& s) {
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
-  const Duration noise = forward_wander_.value();
+  const Duration noise = jitter(s.now);
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
   const double loss = round_.loss();
@@ -194,8 +212,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
   const bool full =
       queue > std::max(s.rtt.min() / 3, Duration::millis(6)) + noise && loss > cruise_loss_ + kLossWithQueue;
   if (phase_ != Phase::startup && full && round_.lost >= 3u * datagram_) {
-    max_rate_.scale(1 - (1 - kLossCut) / share_);
-    bandwidth_ = max_rate_.value(round_count_);
+    cut();
   }
   // A queue stands although we send less than the model says: others have taken the rest. Samples of such rounds do not
   // count, so the model would stay where it was and take all back with the first burst.
@@ -286,7 +303,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
   // What the forward way wanders by itself keeps datagrams in flight too, beyond what anybody's queue explains: that of
   // others wanders as well, and whoever followed it would take from them what they yield.
   const Duration slack = rtt.min() / 2 + kQuietWander;
-  allowed += std::max(Duration{}, forward_wander_.value() - slack);
+  allowed += std::max(Duration{}, jitter(s.now) - slack);
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
                                  : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
@@ -298,6 +315,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
 void ModelController::on_sample(const CongestionSample& s) {
   share_ = static_cast<double>(s.coupling.group_size());
   update_delays(s);
+  yield_to_losses(s);
   update_round(s);
   update_bandwidth(s);
   advance_cycle(s);

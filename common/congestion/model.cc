@@ -60,11 +60,6 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
   return std::clamp(forward_wander_.value() * kJitterSpan, rtt.min() / 2, std::max(rtt.min() / 2, kLongestSpan));
 }
 
-// What the forward delay wanders by itself. Where a shared queue overflows, it is that queue's doing.
-Duration ModelController::jitter(Time now) const {
-  return loss_rank_.queue_overflows(now) ? Duration{} : forward_wander_.value();
-}
-
 // The higher the rate, the less queue it allows itself: of two flows in one queue the greater yields and the smaller
 // pushes until both are alike, as in FAST (Wei et al. 2006) and Swift (Kumar et al. 2020, section 3.5). With the
 // same target for all, any split would be stable. Paths of one bottleneck count as the one flow that they are there.
@@ -126,14 +121,15 @@ void ModelController::update_delays(const CongestionSample& s) {
   if (s.ack.has_rtt && steady) rtt_wander_.add(s.ack.rtt, s.rtt.smoothed(), s.now);
 }
 
-// The queue that we share overflows: others answer each overflow with less, and so do we, or they would have nothing.
+// The queue that we share overflows: others answer each overflow with less, and so do we, or they would have nothing. Who
+// has little to send did not fill it, and would have no samples to come back by.
 void ModelController::yield_to_losses(const CongestionSample& s) {
-  if (!s.ack.largest_newly_acked) return;
   const bool lost = s.ack.lost_bytes > 0 && loss_rank_.on_loss(forward_.latest(), s.rtt.smoothed(), s.now);
-  loss_rank_.on_delay(forward_.latest(), s.rtt.smoothed(), s.now);
-  if (lost && phase_ != Phase::startup && loss_rank_.queue_overflows(s.now)) cut();
+  if (s.ack.largest_newly_acked) loss_rank_.on_delay(forward_.latest(), s.rtt.smoothed(), s.now);
+  if (lost && !round_.app_limited && phase_ != Phase::startup && loss_rank_.queue_overflows(s.now)) cut();
 }
 
+// Up to 15 % of what better times had are forgotten; what is delivered now counts at once again.
 void ModelController::cut() {
   max_rate_.scale(1 - (1 - kLossCut) / share_);
   bandwidth_ = max_rate_.value(round_count_);
@@ -197,7 +193,7 @@ void ModelController::look_after_drain(const CongestionSample& s) {
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
-  const Duration noise = jitter(s.now);
+  const Duration noise = forward_wander_.value();
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
   const double loss = round_.loss();
@@ -303,7 +299,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
   // What the forward way wanders by itself keeps datagrams in flight too, beyond what anybody's queue explains: that of
   // others wanders as well, and whoever followed it would take from them what they yield.
   const Duration slack = rtt.min() / 2 + kQuietWander;
-  allowed += std::max(Duration{}, jitter(s.now) - slack);
+  allowed += std::max(Duration{}, forward_wander_.value() - slack);
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
                                  : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
@@ -315,8 +311,8 @@ void ModelController::set_outputs(const CongestionSample& s) {
 void ModelController::on_sample(const CongestionSample& s) {
   share_ = static_cast<double>(s.coupling.group_size());
   update_delays(s);
-  yield_to_losses(s);
   update_round(s);
+  yield_to_losses(s);
   update_bandwidth(s);
   advance_cycle(s);
   if (round_ended_) on_round_end(s);
@@ -331,6 +327,7 @@ void ModelController::on_path_revived(Time now) {
   bandwidth_.bps *= 0.5;
   full_bandwidth_ = BitRate{};
   full_bandwidth_rounds_ = 0;
+  loss_rank_ = LossRank{};
   enter(Phase::startup, now);
 }
 

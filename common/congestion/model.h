@@ -72,7 +72,7 @@ class ModelController final : public Controller {
   void enter(Phase phase, Time now);
   void update_delays(const CongestionSample& s);
   void yield_to_losses(const CongestionSample& s);
-  void cut();  // as after a loss that a full queue made
+  void cut();
   void update_round(const CongestionSample& s);
   void update_bandwidth(const CongestionSample& s);
   void check_startup_done(const CongestionSample& s);
@@ -83,7 +83,6 @@ class ModelController final : public Controller {
   void set_outputs(const CongestionSample& s);
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
-  Duration jitter(Time now) const;
   double queue_scale() const;
   Duration allowed_queue(const RttEstimator& rtt) const;  // what may stand in the network
   double probe_gain() const { return 1 + kProbe / share_; }

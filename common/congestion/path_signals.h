@@ -75,6 +75,8 @@ class LossRank {
   // is known to tell.
   bool on_loss(Duration delay, Duration rtt, Time now) {
     if (count_ < kSamples / 2 || now - lost_at_ <= rtt) return false;
+    // What was known is as old as that, too.
+    if (now - lost_at_ >= kMemory) rank_ = 0.5;
     lost_at_ = now;
     const auto below = std::count_if(delays_.begin(), delays_.begin() + count_, [&](Duration d) { return d < delay; });
     rank_ += (static_cast<double>(below) / static_cast<double>(count_) - rank_) / 8;

@@ -21,13 +21,18 @@ PATH=$programs:$PATH
 
 # ---- Outcome -----------------------------------------------------------------------------------------------------------
 
-step() { printf -- '-- %s\n' "$*"; }
-# What was measured last while the emulator was late, in all its runs: what the checks find then is no verdict.
+# What was measured while the emulator was late, in all its runs, and until the next step: what checks find about that is no verdict.
 late=
+# All such measurements of this test.
+late_ones=
+step() {
+  late=
+  printf -- '-- %s\n' "$*"
+}
 fail() {
-  [ -z "$late" ] || netlab_unjudged missed "$late: $*"
   printf 'FAILED: %s\n' "$*" >&2
   show_logs >&2
+  [ -z "$late" ] || netlab_unjudged missed "$late: $*"
   exit 1
 }
 skip() {
@@ -64,8 +69,9 @@ expect_match() { grep -qE -- "$2" <<<"$3" || fail "$1: no match for '$2' in: $3"
 # all that the last run leaves is whether it held the bars although the emulator was late.
 measured() {
   local status=0
+  late=
   netlab_measure "$@" || status=$?
-  if [ "$status" -eq 75 ]; then late="$*" status=$NETLAB_STATUS; fi
+  if [ "$status" -eq 75 ]; then late="$*" late_ones+="${late_ones:+, }$*" status=$NETLAB_STATUS; fi
   [ "$status" -eq 0 ] || fail "$*: not as it must be"
 }
 # wait_for SECONDS WHAT COMMAND..: tries the command every 0.1 s.
@@ -102,13 +108,12 @@ e2e_begin() {
 
 # e2e_end: the last line of a test. The daemons end without an error, and no sanitizer had anything to say.
 e2e_end() {
-  local was_late=$late
   late=
   [ -z "${server_pid:-}" ] || stop_server
   local found
   found=$(grep -lE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$dir"/*.log /run/netlab/hosts/*/var/lib/hawser/*/log 2>/dev/null)
   [ -z "$found" ] || fail "a sanitizer found something, see $found"
-  [ -z "$was_late" ] || netlab_unjudged held "$was_late"
+  [ -z "$late_ones" ] || netlab_unjudged held "$late_ones"
   printf 'ok\n'
 }
 

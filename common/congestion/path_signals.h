@@ -47,7 +47,7 @@ class Wander {
   Duration value() const { return std::max(value_, known_ ? Duration{} : fall_); }
 
  private:
-  // Jitter falls in every span, now less and now more. A short memory took a calm second for a quiet link, and the window
+  // Jitter falls in every span, now less and now more. A short memory took a calm moment for a quiet link, and the window
   // then was too small for the next; one for the greatest falls would take what others' queues drop by for jitter.
   static constexpr int kMemory = 12;
   Time began_;

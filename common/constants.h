@@ -103,6 +103,7 @@ inline constexpr Duration kCoDelTargetMax = Duration::millis(60);
 inline constexpr double kLossyPath = 0.002;                 // above it repairs are a part of the delay that inner flows see
 inline constexpr double kCoDelTargetOfRtt = 0.43;
 inline constexpr size_t kQuantum = 1514;
+inline constexpr size_t kSmallPacket = 300;                 // bytes of IP: calls, games, DNS, what opens a connection
 
 inline constexpr size_t kSessionBytes = kResequencerBytes + kIngressPackets * kPacketBuffer + kMaxPaths * (size_t{1} << 20) + kLaneStateBytes;
 

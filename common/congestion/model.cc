@@ -14,6 +14,7 @@ constexpr double kDrainGain = 1 / 2.885;
 constexpr double kProbeDownGain = 0.75;
 constexpr double kDeepDrainGain = 0.5;
 constexpr double kCruiseGain = 1.0;  // no margin below the model: it would be paid on every byte
+constexpr double kJitteryGain = 0.25;  // where jitter makes bursts of what arrives, the window limits and not the rate
 constexpr double kTrimGain = 0.92;   // a queue that stands: the model is a little high
 constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
@@ -66,6 +67,13 @@ Duration ModelController::rate_span(const RttEstimator& rtt) const {
 double ModelController::queue_scale() const {
   if (bandwidth_.bps <= 0) return 1;
   return std::clamp(std::sqrt(kQueueReference.bps / (bandwidth_.bps * share_)), kQueueScaleMin, kQueueScaleMax);
+}
+
+// What the forward way wanders by itself, beyond what anybody's queue explains: that of others wanders as well, and whoever
+// followed it would take from them what they yield.
+Duration ModelController::own_wander(const RttEstimator& rtt) const {
+  const Duration datagrams = bandwidth_.time_for(2.0 * datagram_);  // a slow link's delay falls by whole datagrams
+  return std::max(Duration{}, forward_wander_.value() - (rtt.min() / 2 + kQuietWander + datagrams));
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
@@ -137,6 +145,7 @@ void ModelController::cut() {
 
 void ModelController::update_round(const CongestionSample& s) {
   round_ended_ = false;
+  if (!round_began_.is_set()) round_began_ = s.now;
   round_.lost += s.ack.lost_bytes;
   round_.acked += s.ack.acked_bytes;
   if (s.ack.sample_interval.ns == 0) return;
@@ -165,8 +174,10 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
 }
 
 void ModelController::check_startup_done(const CongestionSample& s) {
-  // The buffer overflows. Waiting for the round's end, or for one with enough to send, would repeat it.
-  if (round_.lost >= kOvershootDatagrams * datagram_ && round_.lost + round_.acked > 2 * kOvershootDatagrams * datagram_ &&
+  // The buffer overflows. Waiting for the round's end, or for one with enough to send, would repeat it. What is full goes on
+  // delivering; where little comes through, the path was away and says nothing about its rate.
+  const bool delivers = 2.0 * static_cast<double>(round_.acked) >= bandwidth_.bytes_in(s.now - round_began_);
+  if (delivers && round_.lost >= kOvershootDatagrams * datagram_ && round_.lost + round_.acked > 2 * kOvershootDatagrams * datagram_ &&
       round_.loss() > kOvershootLoss) {
     return enter(Phase::drain, s.now);
   }
@@ -232,6 +243,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
   }
   if (!round_.app_limited) ++round_count_;
   round_ = Round{};
+  round_began_ = s.now;
 }
 
 void ModelController::leave_probe(const CongestionSample& s) {
@@ -286,20 +298,21 @@ void ModelController::set_outputs(const CongestionSample& s) {
   const RttEstimator& rtt = s.rtt;
   if (bandwidth_.bps <= 0) {
     if (rtt.has_sample())
-      pacing_ = BitRate::from_bytes_over(static_cast<double>(window_), rtt.smoothed()) * kStartupGain;
+      pacing_ = BitRate::from_bytes_over(static_cast<double>(window_), std::max(rtt.smoothed(), kGranularity / 10)) * kStartupGain;
     return;
   }
   const bool starting = phase_ == Phase::startup;
   // The first samples are of a handshake's few datagrams: what follows must not be paced by them.
   const double least = !rate_found_ ? kStartupGain * kInitialDatagrams * datagram_ : 1.0 * kMinDatagrams * datagram_;
-  pacing_ = std::max(bandwidth_ * pacing_gain_, BitRate::from_bytes_over(least, rtt.smoothed()));
+  const Duration jitter = own_wander(rtt);
+  const double jittery = std::min(1.0, jitter.to_seconds() / kQuietWander.to_seconds());
+  const double gain = phase_ == Phase::cruise ? 1 + kJitteryGain * jittery : 1;
+  const Duration round_trip = std::max(rtt.smoothed(), kGranularity / 10);
+  pacing_ = std::max(bandwidth_ * (pacing_gain_ * gain), BitRate::from_bytes_over(least, round_trip));
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
   const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
   Duration allowed = allowed_queue(rtt);
-  // What the forward way wanders by itself keeps datagrams in flight too, beyond what anybody's queue explains: that of
-  // others wanders as well, and whoever followed it would take from them what they yield.
-  const Duration slack = rtt.min() / 2 + kQuietWander;
-  allowed += std::max(Duration{}, forward_wander_.value() - slack);
+  allowed += jitter;  // it keeps datagrams in flight too
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
                                  : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);

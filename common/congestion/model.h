@@ -84,6 +84,7 @@ class ModelController final : public Controller {
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
   double queue_scale() const;
+  Duration own_wander(const RttEstimator& rtt) const;
   Duration allowed_queue(const RttEstimator& rtt) const;  // what may stand in the network
   double probe_gain() const { return 1 + kProbe / share_; }
 
@@ -109,6 +110,7 @@ class ModelController final : public Controller {
   uint64_t round_end_delivered_ = 0;
   bool round_ended_ = false;
   Round round_;
+  Time round_began_;
   int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
 
   bool rate_found_ = false;  // startup has ended once

@@ -2,6 +2,7 @@
 #include "common/queue/classify.h"
 
 #include "common/big_endian.h"
+#include "common/constants.h"
 
 namespace hawser {
 namespace {
@@ -97,7 +98,7 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
       h.pure_ack = tcp.size() == static_cast<size_t>(tcp[12] >> 4) * 4 && (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) == kAck;
     }
   }
-  h.small = p.size() <= 300;
+  h.small = p.size() <= kSmallPacket;
   uint64_t hash = mix(seed, h.protocol);
   hash = hash_address(hash, h.source);
   hash = hash_address(hash, h.destination);

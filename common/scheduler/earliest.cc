@@ -30,7 +30,7 @@ std::optional<size_t> EarliestScheduler::pick(const SchedulerRequest& request, s
   Duration best_arrival, best_now_arrival;
   for (const PathView& p : paths) {
     if (p.tier > tier || (!urgent && leaves_out(p, paths))) continue;
-    const bool room = p.has_room || (urgent && p.has_urgent_room);
+    const bool room = has_room_for(p, request);
     const Duration a = arrival(p, request.bytes);
     const Duration with_wait = room ? a : a + p.room_in;
     if (!best || with_wait < best_arrival) best = &p, best_arrival = with_wait;

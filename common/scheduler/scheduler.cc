@@ -18,9 +18,8 @@ int usable_tier(const SchedulerRequest& request, std::span<const PathView> paths
   int lowest = 3;
   for (const PathView& p : paths) lowest = std::min(lowest, p.tier);
   if (lowest != 0) return lowest;  // backup carries only when nothing else works; secondary alone is the preferred
-  const bool urgent = is_urgent(request);
   for (const PathView& p : paths) {
-    if (p.tier == 0 && (p.has_room || !p.full || (urgent && p.has_urgent_room))) return 0;
+    if (p.tier == 0 && (!p.full || has_room_for(p, request))) return 0;
   }
   return 1;  // the preferred paths are full, not for the moment only: secondary ones join (hybrid access)
 }

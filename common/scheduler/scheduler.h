@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "common/constants.h"
 #include "common/traffic_class.h"
 #include "common/types.h"
 #include "common/wire/frame.h"
@@ -69,8 +70,10 @@ inline bool is_urgent(const SchedulerRequest& r) {
   return r.sparse || r.packet_class.traffic != TrafficClass::bulk;
 }
 
+// Only what is small may go before the pacer allows it. A download that fills no queue is sparse as well: unpaced, it overran
+// whatever stands before the bottleneck with each of its bursts.
 inline bool has_room_for(const PathView& p, const SchedulerRequest& r) {
-  return p.has_room || (is_urgent(r) && p.has_urgent_room);
+  return p.has_room || (p.has_urgent_room && is_urgent(r) && (r.bytes <= kSmallPacket || r.packet_class.traffic != TrafficClass::bulk));
 }
 
 // The paths of the best tier that works; `room` tiers: secondary paths count only when no preferred one has room.

@@ -213,6 +213,15 @@ TEST_CASE("every scheduler: one path, no room, a path that dies, tiers") {
     overdrawn[0].has_urgent_room = true;
     CHECK(s->pick(kUrgent, overdrawn) == 0u);
     CHECK_FALSE(s->pick(bulk(), overdrawn));
+    // A download whose packets never wait is sparse, a repair comes first: both are paced all the same.
+    for (const bool known : {false, true}) {
+      SchedulerRequest first = kUrgent;
+      first.packet_class = {TrafficClass::bulk, known};
+      first.bytes = 1400;
+      CHECK_FALSE(s->pick(first, overdrawn));
+      first.bytes = kSmallPacket;
+      CHECK(s->pick(first, overdrawn) == 0u);
+    }
   }
 }
 

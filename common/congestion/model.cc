@@ -38,6 +38,10 @@ constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
 constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
 constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
+constexpr double kOthersQueueOfRtt = 0.75;  // a queue longer than that and
+constexpr Duration kOthersQueue = Duration::millis(10);  // is none that flows of our kind leave
+constexpr Duration kRivalsShowEvery = Duration::seconds(20);  // without a loss for so long the path has become longer
+constexpr Duration kShowFloorEvery = Duration::seconds(7);  // a drain costs a good part of a second's share
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
 constexpr uint64_t kMinDatagrams = 2;  // four, as BBR has it, are half a second of a link of 100 kbit/s
@@ -53,7 +57,7 @@ ModelController::ModelController(uint16_t datagram_size, uint64_t seed)
       pacing_(BitRate::from_bytes_over(static_cast<double>(window_), Duration::millis(20))) {}
 
 double ModelController::bdp(const RttEstimator& rtt, double gain) const {
-  return bandwidth_.bytes_in(rtt.min()) * gain;
+  return bandwidth_.bytes_in(floor_rtt(rtt)) * gain;
 }
 
 // Jitter squeezes and stretches what arrives; over a span of several times the jitter that evens out.
@@ -200,7 +204,29 @@ void ModelController::check_startup_done(const CongestionSample& s) {
 // tells.
 void ModelController::look_after_drain(const CongestionSample& s) {
   if (!round_.queue.any()) return;
+  if (deep_drain_) compete(s);
   suspects_queue_ = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + forward_wander_.value();
+}
+
+// After a deep drain what stands is not ours. Who fills a long buffer until it overflows leaves nothing to who keeps it short:
+// then we do as they do (the idea is Copa's: Arun, Balakrishnan, NSDI 2018, section 2.2), and look again at every deep drain.
+void ModelController::compete(const CongestionSample& s) {
+  if (!rival_) floor_rtt_ = s.rtt.min(), floor_forward_ = forward_.min();
+  const Duration queue = round_.queue.low + (forward_.min() - floor_forward_);
+  const Duration ordinary = floor_rtt_ * kOthersQueueOfRtt + kOthersQueue + forward_wander_.value();
+  const bool others = queue > (rival_ ? ordinary / 3 : ordinary);  // they halve their windows now and then
+  if (!others || (rival_ && s.now - rivals_seen_ > kRivalsShowEvery)) {
+    rival_.reset();
+  } else if (!rival_) {
+    rival_ = std::make_unique<CubicController>(datagram_);
+    rival_->take_over(*this);
+    rivals_seen_ = s.now;
+  }
+}
+
+// All paths of a process at once, or each would see the others' queue.
+bool ModelController::must_show_the_floor(Time now) const {
+  return rival_ && now.ns / kShowFloorEvery.ns != last_deep_drain_.ns / kShowFloorEvery.ns;
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
@@ -231,8 +257,9 @@ void ModelController::on_round_end(const CongestionSample& s) {
   }
   // A queue that does not go away while far less is delivered than the model says: the path has become slower. The
   // filter would remember the old rate for ten of the (now long) rounds.
-  const bool far_below =
-      queue_stands && !round_.app_limited && round_.max_rate < bandwidth_ * kFarBelow && phase_ != Phase::startup;
+  // What is delivered was sent a round trip ago: just after a drain it is little because we sent little.
+  const bool in_full = (phase_ == Phase::cruise && cruise_rounds_ > 1) || phase_ == Phase::probe_up;
+  const bool far_below = queue_stands && in_full && !round_.app_limited && round_.max_rate < bandwidth_ * kFarBelow;
   slow_rounds_ = far_below ? slow_rounds_ + 1 : 0;
   if (slow_rounds_ >= 2) {
     max_rate_.restart(round_.max_rate, round_count_);
@@ -247,7 +274,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
 }
 
 void ModelController::leave_probe(const CongestionSample& s) {
-  deep_drain_ = s.now - last_deep_drain_ >= (suspects_queue_ ? kDeepDrainSoon : kDeepDrainEvery);
+  deep_drain_ = rival_ || s.now - last_deep_drain_ >= (suspects_queue_ ? kDeepDrainSoon : kDeepDrainEvery);
   if (deep_drain_) last_deep_drain_ = s.now;
   enter(Phase::probe_down, s.now);
 }
@@ -264,6 +291,10 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       if (in_flight <= bdp(s.rtt, 1.0) || in_phase > rtt * 4 + Duration::millis(50)) enter(Phase::cruise, s.now);
       break;
     case Phase::cruise:
+      if (rival_) {
+        if (must_show_the_floor(s.now)) leave_probe(s);
+        break;
+      }
       // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
       if (in_phase >= std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
       break;
@@ -286,7 +317,10 @@ void ModelController::advance_cycle(const CongestionSample& s) {
     }
     case Phase::probe_down: {
       const double target = deep_drain_ ? bdp(s.rtt, 0.6) : bdp(s.rtt, 0.95) + 2.0 * datagram_;
-      if (in_flight <= target || in_phase > rtt * 3 + Duration::millis(20)) {
+      // As long as it takes at half the rate, and all paths of the bottleneck till then.
+      const Duration ours = rival_ ? s.rtt.smoothed() * 2 : Duration{};
+      const bool drained = in_flight <= target && (share_ == 1 || in_phase >= ours);
+      if (drained || in_phase > rtt * 3 + Duration::millis(20) + ours) {
         enter(Phase::cruise, s.now);
       }
       break;
@@ -317,6 +351,11 @@ void ModelController::set_outputs(const CongestionSample& s) {
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
                                  : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
   const auto target = static_cast<uint64_t>(window + 3.0 * datagram_);
+  if (rival_ && phase_ == Phase::cruise) {
+    window_ = std::max(target, rival_->congestion_window());
+    pacing_ = std::max(pacing_, rival_->pacing_rate());
+    return;
+  }
   window_ = std::max(starting ? std::max(target, kInitialDatagrams * datagram_) : target,
                      kMinDatagrams * uint64_t{datagram_});
 }
@@ -327,12 +366,25 @@ void ModelController::on_sample(const CongestionSample& s) {
   update_round(s);
   yield_to_losses(s);
   update_bandwidth(s);
+  if (rival_) feed_rival(s);
   advance_cycle(s);
   if (round_ended_) on_round_end(s);
   set_outputs(s);
 }
 
-void ModelController::on_sent(Time, uint64_t, uint16_t) {}
+// Paths of one bottleneck grow together about as fast as one would: of Reno's throughput that takes the square of their number,
+// beside CUBIC and with the windows that they do not lose together the cube.
+void ModelController::feed_rival(const CongestionSample& s) {
+  if (s.ack.lost_bytes > 0) rivals_seen_ = s.now;
+  AckResult ack = s.ack;
+  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) / (share_ * share_ * share_));
+  CongestionSample scaled{ack, s.rtt, s.bytes_in_flight, s.delivered, s.now, s.coupling};
+  rival_->on_sample(scaled);
+}
+
+void ModelController::on_sent(Time now, uint64_t bytes_in_flight, uint16_t size) {
+  if (rival_) rival_->on_sent(now, bytes_in_flight, size);
+}
 
 void ModelController::on_path_revived(Time now) {
   // The rate that was known is a good first guess, but it must prove itself again.
@@ -341,6 +393,7 @@ void ModelController::on_path_revived(Time now) {
   full_bandwidth_ = BitRate{};
   full_bandwidth_rounds_ = 0;
   loss_rank_ = LossRank{};
+  rival_.reset();
   enter(Phase::startup, now);
 }
 

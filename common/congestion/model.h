@@ -4,8 +4,10 @@
 #pragma once
 
 #include <array>
+#include <memory>
 
 #include "common/congestion/controller.h"
+#include "common/congestion/cubic.h"
 #include "common/congestion/path_signals.h"
 
 namespace hawser {
@@ -79,8 +81,12 @@ class ModelController final : public Controller {
   void advance_cycle(const CongestionSample& s);
   void leave_probe(const CongestionSample& s);
   void look_after_drain(const CongestionSample& s);
+  void compete(const CongestionSample& s);
+  void feed_rival(const CongestionSample& s);
+  bool must_show_the_floor(Time now) const;
   void on_round_end(const CongestionSample& s);
   void set_outputs(const CongestionSample& s);
+  Duration floor_rtt(const RttEstimator& rtt) const { return rival_ ? floor_rtt_ : rtt.min(); }
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
   double queue_scale() const;
@@ -122,6 +128,10 @@ class ModelController final : public Controller {
   bool deep_drain_ = false;
   Time last_deep_drain_;
   bool suspects_queue_ = false;  // one stood although we had drained ours
+  // Others keep the queue long whatever we do: their kind of controller, while that lasts, and what the delay was without them.
+  std::unique_ptr<CubicController> rival_;
+  Duration floor_rtt_, floor_forward_;
+  Time rivals_seen_;  // when a loss or a drain last told of them
   double cruise_loss_ = 0;       // moving average of the loss ratio outside probing
 };
 

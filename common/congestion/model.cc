@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hawser {
 namespace {
@@ -40,7 +41,8 @@ constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
 constexpr double kOthersQueueOfRtt = 0.75;  // a queue longer than that and
 constexpr Duration kOthersQueue = Duration::millis(10);  // is none that flows of our kind leave
-constexpr Duration kRivalsShowEvery = Duration::seconds(20);  // without a loss for so long the path has become longer
+constexpr Duration kSameQueue = Duration::millis(3);
+constexpr Duration kLongestDrain = Duration::seconds(1);
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // a drain costs a good part of a second's share
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
@@ -130,6 +132,10 @@ void ModelController::update_delays(const CongestionSample& s) {
     round_.queue.add(forward_.latest() - forward_.min());
     if (steady) forward_wander_.add(forward_.latest(), s.rtt.smoothed(), s.now);
   }
+  if (s.ack.has_rtt) {
+    rtt_floor_.update(s.ack.rtt, s.now);
+    round_.rtt_low = std::min(round_.rtt_low, s.ack.rtt);
+  }
   if (s.ack.has_rtt && steady) rtt_wander_.add(s.ack.rtt, s.rtt.smoothed(), s.now);
 }
 
@@ -149,9 +155,12 @@ void ModelController::cut() {
 
 void ModelController::update_round(const CongestionSample& s) {
   round_ended_ = false;
-  if (!round_began_.is_set()) round_began_ = s.now;
   round_.lost += s.ack.lost_bytes;
   round_.acked += s.ack.acked_bytes;
+  if (s.ack.acked_bytes > 0) {
+    if (last_acked_at_.is_set()) round_.longest_pause = std::max(round_.longest_pause, s.now - last_acked_at_);
+    last_acked_at_ = s.now;
+  }
   if (s.ack.sample_interval.ns == 0) return;
   round_.app_limited = round_.app_limited || s.ack.sample_app_limited;
   if (s.ack.sample_prior_delivered < round_end_delivered_) return;
@@ -179,9 +188,9 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
 
 void ModelController::check_startup_done(const CongestionSample& s) {
   // The buffer overflows. Waiting for the round's end, or for one with enough to send, would repeat it. What is full goes on
-  // delivering; where little comes through, the path was away and says nothing about its rate.
-  const bool delivers = 2.0 * static_cast<double>(round_.acked) >= bandwidth_.bytes_in(s.now - round_began_);
-  if (delivers && round_.lost >= kOvershootDatagrams * datagram_ && round_.lost + round_.acked > 2 * kOvershootDatagrams * datagram_ &&
+  // delivering; after a pause the path was away and says nothing about its rate.
+  const bool was_away = round_.longest_pause > s.rtt.smoothed() * 2;
+  if (!was_away && round_.lost >= kOvershootDatagrams * datagram_ && round_.lost + round_.acked > 2 * kOvershootDatagrams * datagram_ &&
       round_.loss() > kOvershootLoss) {
     return enter(Phase::drain, s.now);
   }
@@ -204,27 +213,40 @@ void ModelController::check_startup_done(const CongestionSample& s) {
 // tells.
 void ModelController::look_after_drain(const CongestionSample& s) {
   if (!round_.queue.any()) return;
-  if (deep_drain_) compete(s);
+  if (std::exchange(deep_drain_, false)) compete(s);
   suspects_queue_ = round_.queue.low > std::max(s.rtt.min() / 5, Duration::millis(4)) + forward_wander_.value();
 }
 
 // After a deep drain what stands is not ours. Who fills a long buffer until it overflows leaves nothing to who keeps it short:
 // then we do as they do (the idea is Copa's: Arun, Balakrishnan, NSDI 2018, section 2.2), and look again at every deep drain.
 void ModelController::compete(const CongestionSample& s) {
-  if (!rival_) floor_rtt_ = s.rtt.min(), floor_forward_ = forward_.min();
-  const Duration queue = round_.queue.low + (forward_.min() - floor_forward_);
-  const Duration ordinary = floor_rtt_ * kOthersQueueOfRtt + kOthersQueue + forward_wander_.value();
-  const bool others = queue > (rival_ ? ordinary / 3 : ordinary);  // they halve their windows now and then
-  if (!others || (rival_ && s.now - rivals_seen_ > kRivalsShowEvery)) {
+  if (!rival_ && !suspects_rivals_) floor_rtt_ = rtt_floor_.value(), floor_forward_ = forward_.min();
+  // Clocks drift, round trips do not.
+  const Duration queue = std::min(round_.queue.low + (forward_.min() - floor_forward_), round_.rtt_low - floor_rtt_);
+  Duration ordinary = floor_rtt_ * kOthersQueueOfRtt + kOthersQueue;
+  if (rival_) ordinary = ordinary / 3;  // they halve their windows now and then
+  ordinary += forward_wander_.value() + bandwidth_.time_for(4.0 * datagram_);
+  // A queue of others is never the same for long. What is has become the path's.
+  const bool as_before = queue - seen_queue_ < kSameQueue && seen_queue_ - queue < kSameQueue;
+  times_seen_ = as_before ? times_seen_ + 1 : 0;
+  seen_queue_ = queue;
+  const bool path_is_longer = queue > ordinary && times_seen_ >= 3;
+  if (path_is_longer) {
+    forward_.restart(s.now);
+    rtt_floor_.reset();
+  }
+  if (queue <= ordinary || path_is_longer) {
     rival_.reset();
+    suspects_rivals_ = false;
+  } else if (!suspects_rivals_) {
+    suspects_rivals_ = true;
   } else if (!rival_) {
     rival_ = std::make_unique<CubicController>(datagram_);
     rival_->take_over(*this);
-    rivals_seen_ = s.now;
   }
 }
 
-// All paths of a process at once, or each would see the others' queue.
+// All paths of a process at the same time, or each would see the others' queue.
 bool ModelController::must_show_the_floor(Time now) const {
   return rival_ && now.ns / kShowFloorEvery.ns != last_deep_drain_.ns / kShowFloorEvery.ns;
 }
@@ -259,7 +281,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
   // filter would remember the old rate for ten of the (now long) rounds.
   // What is delivered was sent a round trip ago: just after a drain it is little because we sent little.
   const bool in_full = (phase_ == Phase::cruise && cruise_rounds_ > 1) || phase_ == Phase::probe_up;
-  const bool far_below = queue_stands && in_full && !round_.app_limited && round_.max_rate < bandwidth_ * kFarBelow;
+  const bool far_below = !rival_ && queue_stands && in_full && !round_.app_limited && round_.max_rate < bandwidth_ * kFarBelow;
   slow_rounds_ = far_below ? slow_rounds_ + 1 : 0;
   if (slow_rounds_ >= 2) {
     max_rate_.restart(round_.max_rate, round_count_);
@@ -270,7 +292,6 @@ void ModelController::on_round_end(const CongestionSample& s) {
   }
   if (!round_.app_limited) ++round_count_;
   round_ = Round{};
-  round_began_ = s.now;
 }
 
 void ModelController::leave_probe(const CongestionSample& s) {
@@ -292,7 +313,7 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       break;
     case Phase::cruise:
       if (rival_) {
-        if (must_show_the_floor(s.now)) leave_probe(s);
+        if (cruise_rounds_ > 0 && must_show_the_floor(s.now)) leave_probe(s);
         break;
       }
       // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
@@ -318,9 +339,9 @@ void ModelController::advance_cycle(const CongestionSample& s) {
     case Phase::probe_down: {
       const double target = deep_drain_ ? bdp(s.rtt, 0.6) : bdp(s.rtt, 0.95) + 2.0 * datagram_;
       // As long as it takes at half the rate, and all paths of the bottleneck till then.
-      const Duration ours = rival_ ? s.rtt.smoothed() * 2 : Duration{};
+      const Duration ours = rival_ ? std::min(s.rtt.smoothed() * 2, kLongestDrain) : Duration{};
       const bool drained = in_flight <= target && (share_ == 1 || in_phase >= ours);
-      if (drained || in_phase > rtt * 3 + Duration::millis(20) + ours) {
+      if (drained || in_phase > floor_rtt(s.rtt) * 3 + Duration::millis(20) + ours) {
         enter(Phase::cruise, s.now);
       }
       break;
@@ -340,7 +361,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
   const double least = !rate_found_ ? kStartupGain * kInitialDatagrams * datagram_ : 1.0 * kMinDatagrams * datagram_;
   const Duration jitter = own_wander(rtt);
   const double jittery = std::min(1.0, jitter.to_seconds() / kQuietWander.to_seconds());
-  const double gain = phase_ == Phase::cruise ? 1 + kJitteryGain * jittery : 1;
+  const double gain = phase_ == Phase::cruise && pacing_gain_ == kCruiseGain ? 1 + kJitteryGain * jittery / share_ : 1;
   const Duration round_trip = std::max(rtt.smoothed(), kGranularity / 10);
   pacing_ = std::max(bandwidth_ * (pacing_gain_ * gain), BitRate::from_bytes_over(least, round_trip));
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
@@ -375,7 +396,6 @@ void ModelController::on_sample(const CongestionSample& s) {
 // Paths of one bottleneck grow together about as fast as one would: of Reno's throughput that takes the square of their number,
 // beside CUBIC and with the windows that they do not lose together the cube.
 void ModelController::feed_rival(const CongestionSample& s) {
-  if (s.ack.lost_bytes > 0) rivals_seen_ = s.now;
   AckResult ack = s.ack;
   ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) / (share_ * share_ * share_));
   CongestionSample scaled{ack, s.rtt, s.bytes_in_flight, s.delivered, s.now, s.coupling};
@@ -394,6 +414,7 @@ void ModelController::on_path_revived(Time now) {
   full_bandwidth_rounds_ = 0;
   loss_rank_ = LossRank{};
   rival_.reset();
+  suspects_rivals_ = deep_drain_ = false;
   enter(Phase::startup, now);
 }
 

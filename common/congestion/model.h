@@ -67,6 +67,8 @@ class ModelController final : public Controller {
     bool app_limited = false;
     uint64_t lost = 0, acked = 0;  // bytes
     DelayRange queue;              // forward delay above its floor
+    Duration rtt_low = Duration::infinite();
+    Duration longest_pause;  // between acknowledgements
     BitRate max_rate;
 
     double loss() const { return lost + acked ? static_cast<double>(lost) / static_cast<double>(lost + acked) : 0; }
@@ -108,6 +110,7 @@ class ModelController final : public Controller {
   double share_ = 1;  // live paths in this bottleneck, ours included
 
   OneWayDelay forward_;  // ours, so that a change of controller begins afresh
+  WindowedMin rtt_floor_{Duration::seconds(10)};  // that of RttEstimator takes a burst of others for a longer path at times
   Wander forward_wander_, rtt_wander_;
   LossRank loss_rank_;
   LongRate long_rate_;
@@ -116,7 +119,7 @@ class ModelController final : public Controller {
   uint64_t round_end_delivered_ = 0;
   bool round_ended_ = false;
   Round round_;
-  Time round_began_;
+  Time last_acked_at_;
   int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
 
   bool rate_found_ = false;  // startup has ended once
@@ -131,7 +134,9 @@ class ModelController final : public Controller {
   // Others keep the queue long whatever we do: their kind of controller, while that lasts, and what the delay was without them.
   std::unique_ptr<CubicController> rival_;
   Duration floor_rtt_, floor_forward_;
-  Time rivals_seen_;  // when a loss or a drain last told of them
+  bool suspects_rivals_ = false;  // at the last deep drain
+  Duration seen_queue_;           // at the last deep drain, and how often in a row it was the same
+  int times_seen_ = 0;
   double cruise_loss_ = 0;       // moving average of the loss ratio outside probing
 };
 

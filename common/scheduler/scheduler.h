@@ -70,10 +70,14 @@ inline bool is_urgent(const SchedulerRequest& r) {
   return r.sparse || r.packet_class.traffic != TrafficClass::bulk;
 }
 
-// Only what is small may go before the pacer allows it. A download that fills no queue is sparse as well: unpaced, it overran
-// whatever stands before the bottleneck with each of its bursts.
+// Small packets, and any that are not bulk, may go before window and pacer allow it. A download that fills no queue is sparse as
+// well: unpaced, it overran whatever stands before the bottleneck with each of its bursts.
+inline bool may_go_early(const SchedulerRequest& r) {
+  return r.packet_class.traffic != TrafficClass::bulk || (r.sparse && r.bytes <= kSmallPacket);
+}
+
 inline bool has_room_for(const PathView& p, const SchedulerRequest& r) {
-  return p.has_room || (p.has_urgent_room && is_urgent(r) && (r.bytes <= kSmallPacket || r.packet_class.traffic != TrafficClass::bulk));
+  return p.has_room || (p.has_urgent_room && may_go_early(r));
 }
 
 // The paths of the best tier that works; `room` tiers: secondary paths count only when no preferred one has room.

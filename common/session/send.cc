@@ -87,13 +87,17 @@ bool Session::transmit_data(TransmitBatch& batch, Time now) {
 
 // What to send next and on which path: repairs before new packets. Nothing when all must wait.
 std::optional<Session::Choice> Session::choose(Time now) {
-  if (const Segment* s = next_reinjection(now)) {
-    SessionPath* p = pick_path({s->packet_class, true, s->packet.size()}, now);
-    if (!p) return std::nullopt;  // repairs keep their place; new packets have no better chance
-    return Choice{p, true};
+  const Segment* repair = next_reinjection(now);
+  if (repair) {
+    if (SessionPath* p = pick_path({repair->packet_class, true, repair->packet.size()}, now)) return Choice{p, true};
   }
   IngressHead head;
   while (ingress_.head(head, now, drops_)) {
+    // Repairs keep their place before new packets, but for those that need not wait for room. That wait is no queue's.
+    if (repair && !may_go_early({head.packet_class, head.sparse, head.bytes})) {
+      ingress_.skip(true, now);
+      continue;
+    }
     if (SessionPath* p = pick_path({head.packet_class, head.sparse, head.bytes}, now)) return Choice{p, false};
     // While no path works the wait is no queue's either.
     ingress_.skip(views_.empty() || scheduler_->waits_on_purpose(), now);

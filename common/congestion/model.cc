@@ -225,7 +225,8 @@ void ModelController::compete(const CongestionSample& s) {
   const Duration queue = std::min(round_.queue.low + (forward_.min() - floor_forward_), round_.rtt_low - floor_rtt_);
   Duration ordinary = floor_rtt_ * kOthersQueueOfRtt + kOthersQueue;
   if (rival_) ordinary = ordinary / 3;  // they halve their windows now and then
-  ordinary += forward_wander_.value() + bandwidth_.time_for(4.0 * datagram_);
+  // At the rate that the path once had: who is being starved is not on a slow link.
+  ordinary += forward_wander_.value() + std::max(bandwidth_, full_bandwidth_).time_for(4.0 * datagram_);
   // A queue of others is never the same for long. What is has become the path's.
   const bool as_before = queue - seen_queue_ < kSameQueue && seen_queue_ - queue < kSameQueue;
   times_seen_ = as_before ? times_seen_ + 1 : 0;

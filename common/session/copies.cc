@@ -101,7 +101,7 @@ SessionPath* Session::early_repairer(const SessionPath& slow, Time now) const {
 
 Session::EarlyRepair Session::next_early_repair(Time now) const {
   EarlyRepair next;
-  if (paths_.size() < 2 || scheduler_->copies_everywhere() || !ingress_.empty() || reinject_head_ < reinjections_.size()) return next;
+  if (paths_.size() < 2 || scheduler_->copies_everywhere() || !ingress_.empty() || !repairs_.empty()) return next;
   if (!early_repair_budget_.has(kEarlyRepairs * kMaxDatagram)) return next;
   for (const auto& slow : paths_) {
     if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;

@@ -342,11 +342,7 @@ void Session::reinject(std::vector<SegmentRef>& segments) {
   for (SegmentRef& s : segments) {
     if (s->delivered || s->waiting || s->copies_pending > 0) continue;
     s->waiting = true;
-    if (reinject_head_ > 0 && reinjections_.size() == reinjections_.capacity()) {
-      reinjections_.erase(reinjections_.begin(), reinjections_.begin() + static_cast<ptrdiff_t>(reinject_head_));
-      reinject_head_ = 0;
-    }
-    reinjections_.push_back(std::move(s));
+    repairs_.push(std::move(s));
   }
   segments.clear();
 }

@@ -146,16 +146,14 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
 
 // The next segment that needs repair; settles those that arrived meanwhile or are past their time.
 const Segment* Session::next_reinjection(Time now) {
-  while (reinject_head_ < reinjections_.size()) {
-    const SegmentRef& s = reinjections_[reinject_head_];
-    const bool too_late = now - s->first_sent > s->repaired_for();
-    if (!s->delivered && !too_late) return &*s;
-    if (!s->delivered && s->copies_in_flight == 0) give_up(*s);
+  while (!repairs_.empty()) {
+    const Segment& next = *repairs_.front();
+    const bool too_late = now - next.first_sent > next.repaired_for();
+    if (!next.delivered && !too_late) return &next;
+    const SegmentRef s = repairs_.pop();
     s->waiting = false;
-    ++reinject_head_;
+    if (!s->delivered && s->copies_in_flight == 0) give_up(*s);
   }
-  reinjections_.clear();
-  reinject_head_ = 0;
   return nullptr;
 }
 
@@ -179,7 +177,7 @@ SegmentRef Session::take_from_ingress(Time now) {
 }
 
 size_t Session::next_size(bool reinjection, Time now) {
-  if (reinjection) return reinjections_[reinject_head_]->packet.size();
+  if (reinjection) return repairs_.front()->packet.size();
   IngressHead head;
   return ingress_.head(head, now, drops_) ? head.bytes : 0;
 }
@@ -195,7 +193,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   const size_t room = batch.count ? std::min<size_t>(frame_room(p), batch.segment_size - overhead) : frame_room(p);
   if (batch.count && used + next_size(reinjection, now) > room) return false;
   if (reinjection) {
-    chosen[count] = reinjections_[reinject_head_++];
+    chosen[count] = repairs_.pop();
     chosen[count]->waiting = false;
     ++p.reinjected_packets;
     ++segments_repaired_;
@@ -374,7 +372,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   batch.add(size);
   ++key.sent;
   // Not enough to send, although the window would allow more: what is measured then is no limit of the path.
-  const bool app_limited = ingress_.empty() && reinject_head_ >= reinjections_.size() && !p.has_copies() && p.window_room() >= size;
+  const bool app_limited = ingress_.empty() && repairs_.empty() && !p.has_copies() && p.window_room() >= size;
   if (eliciting) {
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());

@@ -19,6 +19,7 @@
 #include "common/session/context.h"
 #include "common/session/key_ring.h"
 #include "common/session/reassembly.h"
+#include "common/session/repair_queue.h"
 #include "common/wire/datagram.h"
 
 namespace hawser {
@@ -255,8 +256,7 @@ class Session {
 
   IngressQueue ingress_;
   std::array<std::unique_ptr<std::array<uint64_t, 64>>, kLanes / 64> lane_next_;  // next lane sequence to assign
-  std::vector<SegmentRef> reinjections_;  // a queue: [reinject_head_, end)
-  size_t reinject_head_ = 0;
+  RepairQueue repairs_;
   std::unique_ptr<Scheduler> scheduler_;
   CopyBudget copy_budget_{kCopyShare, kCopyBurst};
   CopyBudget early_repair_budget_{kEarlyRepairShare, kEarlyRepairBurst};

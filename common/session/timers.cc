@@ -83,7 +83,7 @@ Time Session::cross_ack_at(const SessionPath& p) const {
 // When the pacer lets something that waits go.
 Time Session::data_at(Time now) const {
   if (closing_) return Time::infinite();
-  const bool waits = !ingress_.empty() || reinject_head_ < reinjections_.size();
+  const bool waits = !ingress_.empty() || !repairs_.empty();
   Time t = Time::infinite();
   for (const auto& p : paths_) {
     const PathState s = p->machine.state();
@@ -185,7 +185,7 @@ void Session::confirm_keys(Time) {
 
 size_t Session::memory_bytes() const {
   size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes() + reassembly_.memory_bytes();
-  n += reinjections_.capacity() * sizeof(SegmentRef);
+  n += repairs_.memory_bytes();
   for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
   for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
   return n;

@@ -141,6 +141,33 @@ TEST_CASE("a link that goes silent under load loses nothing of an ordered flow a
   CHECK(ascending(net.at_client));
 }
 
+TEST_CASE("a call does not stand behind the repairs of a link that died under a download") {
+  TestNet net(3);
+  net.add_link(wire_of(40e6, Duration::millis(10)));
+  net.add_link(wire_of(2e6, Duration::millis(15)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  std::vector<Time> sent;
+  Duration longest;
+  net.on_client_packet = [&](ByteSpan p) {
+    if (p.size() == 160) longest = std::max(longest, net.now - sent[marker_of(p)]);
+  };
+  uint32_t marker = 0;
+  const auto talk = [&](int packets) {
+    for (int i = 0; i < packets; ++i) {
+      net.send_to_client(make_packet(net.server_ip, net.client_ip, static_cast<uint32_t>(sent.size()), 160, 7000));
+      sent.push_back(net.now);
+      flood_down(net, 30e6, Duration::millis(20), marker);
+    }
+  };
+  talk(150);
+  longest = {};
+  net.links[0]->to_client.blackhole = net.links[0]->to_server.blackhole = true;
+  talk(100);
+  INFO("longest delay " << longest.to_millis() << " ms");
+  CHECK(longest < Duration::millis(250));
+}
+
 TEST_CASE("small packets that wait anyway share a datagram") {
   TestNet net(3);
   net.add_link(wire_of(1e6, Duration::millis(10)));

@@ -186,6 +186,11 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
   bandwidth_ = max_rate_.value(round_count_);
 }
 
+// A trickle in small trains is not always marked as application-limited: each of a train's packets has one that waits behind it.
+bool ModelController::sent_little(const CongestionSample& s) const {
+  return static_cast<double>(round_.acked + round_.lost) < bdp(s.rtt, 0.5);
+}
+
 void ModelController::check_startup_done(const CongestionSample& s) {
   // The buffer overflows. Waiting for the round's end, or for one with enough to send, would repeat it. What is full goes on
   // delivering; after a pause the path was away and says nothing about its rate.
@@ -198,7 +203,7 @@ void ModelController::check_startup_done(const CongestionSample& s) {
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_built = queue > s.rtt.min() / 4 + Duration::millis(4) + forward_wander_.value();
   // Not enough to send says nothing about the path, unless a queue grows all the same.
-  if (round_.app_limited && !queue_built) return;
+  if ((round_.app_limited || sent_little(s)) && !queue_built) return;
   if (bandwidth_ >= full_bandwidth_ * 1.25) {
     full_bandwidth_ = bandwidth_;
     full_bandwidth_rounds_ = 0;
@@ -257,6 +262,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
   const double loss = round_.loss();
+  if (!queue_stands && sent_little(s)) round_.app_limited = true;
   if (phase_ == Phase::cruise) {
     if (cruise_rounds_ == 0) look_after_drain(s);
     ++cruise_rounds_;

@@ -79,6 +79,7 @@ class ModelController final : public Controller {
   void cut();
   void update_round(const CongestionSample& s);
   void update_bandwidth(const CongestionSample& s);
+  bool sent_little(const CongestionSample& s) const;
   void check_startup_done(const CongestionSample& s);
   void advance_cycle(const CongestionSample& s);
   void leave_probe(const CongestionSample& s);

@@ -262,7 +262,6 @@ void ModelController::on_round_end(const CongestionSample& s) {
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
   const double loss = round_.loss();
-  if (!queue_stands && sent_little(s)) round_.app_limited = true;
   if (phase_ == Phase::cruise) {
     if (cruise_rounds_ == 0) look_after_drain(s);
     ++cruise_rounds_;

@@ -35,10 +35,10 @@ struct SharedLink {
   }
 };
 
-// A sender with the default controller; backlogged unless `application` limits it.
+// A sender with the default controller, or another; backlogged unless `application` limits it.
 struct Sender {
-  Sender(uint64_t seed, Duration one_way)
-      : controller(make_controller(wire::CongestionKind::automatic, kSize, seed)), delay(one_way) {}
+  Sender(uint64_t seed, Duration one_way, wire::CongestionKind kind = wire::CongestionKind::automatic)
+      : controller(make_controller(kind, kSize, seed)), delay(one_way) {}
 
   void take_acks(Time now) {
     while (!acks.empty() && acks.front().at <= now) {
@@ -63,6 +63,7 @@ struct Sender {
       }
       const uint64_t pn = sent.next().value;
       pacer.on_sent(now, kSize, controller->pacing_rate());
+      controller->on_sent(now, sent.bytes_in_flight(), kSize);
       const bool nothing_left = application.bps > 0 && !own_pace.may_send(now);
       sent.on_sent(now, kSize, true,
                    nothing_left && sent.bytes_in_flight() + 2 * kSize <= controller->congestion_window());
@@ -244,6 +245,55 @@ TEST_CASE("who sends less than the model says while a queue stands loses the cla
     run(link, {&limited}, now, kBegin + Duration::seconds(12));
     CHECK(limited.controller->capacity().bps > 36e6);
   }
+}
+
+TEST_CASE("beside a sender that keeps a long buffer full the model keeps a part, and afterwards a short queue") {
+  SharedLink link{BitRate{20e6}, 250'000};
+  Sender ours(7, Duration::millis(10)), other(11, Duration::millis(10), wire::CongestionKind::cubic);
+  Time now = kBegin;
+  run(link, {&ours}, now, kBegin + Duration::seconds(4));
+  run(link, {&ours, &other}, now, kBegin + Duration::seconds(30));
+  ours.forget_counts(), other.forget_counts();
+  run(link, {&ours, &other}, now, kBegin + Duration::seconds(60));
+  const double share = static_cast<double>(ours.delivered) / static_cast<double>(ours.delivered + other.delivered);
+  INFO("our share " << share);
+  CHECK(share > 0.3);
+  CHECK(share < 0.6);
+  // The other has gone; at the latest at the second deep drain that is noticed.
+  run(link, {&ours}, now, kBegin + Duration::seconds(75));
+  ours.forget_counts();
+  run(link, {&ours}, now, kBegin + Duration::seconds(85));
+  CHECK(ours.queue_sum_ms / static_cast<double>(ours.datagrams) < 6);
+}
+
+TEST_CASE("a way that has become longer is not taken for rivals for ever") {
+  SharedLink link{BitRate{20e6}, 2'000'000};
+  Sender ours(7, Duration::millis(10));
+  Time now = kBegin;
+  run(link, {&ours}, now, kBegin + Duration::seconds(4));
+  ours.delay = Duration::millis(60);
+  run(link, {&ours}, now, kBegin + Duration::seconds(45));
+  ours.forget_counts();
+  run(link, {&ours}, now, kBegin + Duration::seconds(60));
+  CHECK(ours.queue_sum_ms / static_cast<double>(ours.datagrams) < 25);
+  CHECK(static_cast<double>(ours.delivered) * 8 / 15e6 > 18);
+}
+
+TEST_CASE("small trains, far from the path's rate, do not end the search for it") {
+  SharedLink link{BitRate{50e6}, 250'000};
+  Sender s(7, Duration::millis(20));
+  Time now = kBegin;
+  const auto train = [&](int packets, bool told) {  // told: the last has nothing behind it
+    for (int i = 0; i < packets; ++i) {
+      const uint64_t pn = s.sent.next().value;
+      s.sent.on_sent(now, kSize, true, told && i + 1 == packets);
+      if (const auto through = link.pass(now)) s.acks.push_back({*through + s.delay * 2, pn});
+    }
+    for (const Time end = now + Duration::millis(50); now < end; now += kTick) s.take_acks(now);
+  };
+  train(20, true);
+  for (int i = 0; i < 9; ++i) train(3, false);
+  CHECK(s.controller->still_searching());
 }
 
 TEST_CASE("the pacer spreads at the rate and owes at most a burst after idling") {

@@ -39,12 +39,13 @@ constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
 constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
 constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
-constexpr double kOthersQueueOfRtt = 0.75;  // a queue longer than that and
-constexpr Duration kOthersQueue = Duration::millis(10);  // is none that flows of our kind leave
-constexpr Duration kSameQueue = Duration::millis(3);
-constexpr Duration kLongestDrain = Duration::seconds(1);
-constexpr Duration kShowFloorEvery = Duration::seconds(7);  // a drain costs a good part of a second's share
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
+// A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
+constexpr double kOthersQueueOfRtt = 0.75;
+constexpr Duration kOthersQueue = Duration::millis(10);
+constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
+constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
+constexpr Duration kLongestDrain = Duration::seconds(1);    // above what any takes, so that it ends well before the next
 constexpr uint64_t kInitialDatagrams = 10;  // RFC 6928
 constexpr uint64_t kMinDatagrams = 2;  // four, as BBR has it, are half a second of a link of 100 kbit/s
 

@@ -365,11 +365,13 @@ void Session::update_estimates(Time now) {
   estimates_at_ = now + Duration::millis(10);
   // A path that stopped carrying a moment ago still has packets under way, which others wait for.
   constexpr Duration kStillMatters = Duration::seconds(1);
+  size_t carrying = 0;
   Duration slowest{}, slowest_used{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
   bool any_owd = false, lossy = false;
   for (const auto& p : paths_) {
     if (!p->rtt.has_sample() || (!p->carries_data() && now - p->last_received > kStillMatters)) continue;
     if (p->carries_data()) {
+      ++carrying;
       lossy = lossy || p->loss.ratio(now) > kLossyPath;
       // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them).
       slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4);
@@ -384,7 +386,8 @@ void Session::update_estimates(Time now) {
   }
   if (longest_rtt.ns == 0) return;
   // What an inner flow sees: order makes it as slow as the slowest path it uses, and repairs of frequent losses add a trip.
-  if (slowest_used.ns > 0) ingress_.set_target(slowest_used + (lossy ? slowest_used * 1.5 : Duration{}));
+  const Duration queue_rtt = queue_rtt_.update(slowest_used + (lossy ? slowest_used * 1.5 : Duration{}), carrying, now);
+  if (queue_rtt.ns > 0) ingress_.set_target(queue_rtt);
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);

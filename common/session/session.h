@@ -13,6 +13,7 @@
 #include "common/path/path.h"
 #include "common/path/tunnel_mtu.h"
 #include "common/queue/ingress_queue.h"
+#include "common/queue/queue_rtt.h"
 #include "common/queue/resequencer.h"
 #include "common/scheduler/copy_budget.h"
 #include "common/scheduler/scheduler.h"
@@ -255,6 +256,7 @@ class Session {
   std::vector<UdpTuple> trusted_;    // addresses proved by the handshake
 
   IngressQueue ingress_;
+  QueueRtt queue_rtt_;
   std::array<std::unique_ptr<std::array<uint64_t, 64>>, kLanes / 64> lane_next_;  // next lane sequence to assign
   RepairQueue repairs_;
   std::unique_ptr<Scheduler> scheduler_;

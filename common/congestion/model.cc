@@ -21,6 +21,7 @@ constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
 constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network
 constexpr Duration kQueueFloor = Duration::millis(3);
+constexpr Duration kQueueTolerance = Duration::millis(2);     // above what is allowed
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
@@ -259,9 +260,11 @@ bool ModelController::must_show_the_floor(Time now) const {
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
-  const Duration noise = forward_wander_.value();
+  // Own datagrams that take longer than what is tolerated anyway make no noise.
+  const Duration own = std::max(Duration{}, bandwidth_.time_for(2.0 * datagram_) - kQueueTolerance);
+  const Duration noise = std::max(Duration{}, forward_wander_.value() - own);
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
-  const bool queue_stands = queue > allowed_queue(s.rtt) + Duration::millis(2) + noise;
+  const bool queue_stands = queue > allowed_queue(s.rtt) + kQueueTolerance + noise;
   const double loss = round_.loss();
   if (phase_ == Phase::cruise) {
     if (cruise_rounds_ == 0) look_after_drain(s);

@@ -25,6 +25,14 @@ Duration Path::queued() const {
   return excess > 0 ? capacity.time_for(excess) : Duration{};
 }
 
+Duration Path::queue_met() const {
+  const BitRate capacity = controller->capacity();
+  if (capacity.bps <= 0 || !one_way_delay.has_sample() || !rtt.has_sample()) return queued();
+  const Duration usual = one_way_delay.smoothed() - one_way_delay.min();
+  // More in flight than a round trip explains has come since.
+  return usual + std::max(Duration{}, capacity.time_for(static_cast<double>(sent.bytes_in_flight())) - rtt.smoothed());
+}
+
 BitRate Path::pacing_rate() const {
   const BitRate rate = controller->pacing_rate();
   return rate_cap.bps > 0 ? std::min(rate, rate_cap) : rate;

@@ -130,6 +130,9 @@ struct Path {
   }
   // In flight above one bandwidth-delay product, as time at the path's capacity.
   Duration queued() const;
+  // What a packet that waits for no room meets on its way, as delays show it: in flight is also what waits for its
+  // acknowledgement behind the other direction's queue. Nothing measured: as queued() says.
+  Duration queue_met() const;
   BitRate pacing_rate() const;
   // What it is known to carry. Before a few datagrams were delivered nothing is known, and what it is sent at is assumed.
   BitRate measured_rate() const {

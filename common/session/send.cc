@@ -124,7 +124,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.has_room = may && p.has_room(now) && !p.has_copies();
     v.has_urgent_room = may && p.has_urgent_room() && !p.has_copies();
     v.one_way_delay = p.one_way_delay.has_sample() ? p.one_way_delay.min() : p.rtt.min() / 2;
-    v.queued = p.queued();
+    v.queued = request.packet_class.traffic == TrafficClass::bulk ? p.queued() : p.queue_met();
     v.room_in = p.pacer.may_send(now) ? p.rtt.smoothed() / 4 : p.pacer.next_send() - now;
     v.smoothed_rtt = p.rtt.smoothed();
     v.rtt_variance = p.rtt.variance();

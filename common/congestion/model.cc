@@ -149,9 +149,10 @@ void ModelController::yield_to_losses(const CongestionSample& s) {
   if (lost && !round_.app_limited && phase_ != Phase::startup && loss_rank_.queue_overflows(s.now)) cut();
 }
 
-// Up to 15 % of what better times had are forgotten; what is delivered now counts at once again.
+// Up to 15 % of what better times had are forgotten; what is delivered now counts at once again. Each path of a bottleneck
+// yields as much: an overflow seldom hits all of them.
 void ModelController::cut() {
-  max_rate_.scale(1 - (1 - kLossCut) / share_);
+  max_rate_.scale(kLossCut);
   bandwidth_ = max_rate_.value(round_count_);
 }
 

@@ -181,6 +181,18 @@ enrol() { invite "$2" | vpn join "$1" - >>"$dir/$CLIENT-join.log" 2>&1 || fail "
 # set_key PROFILE KEY VALUE: edits a line of the profile that vpn-join wrote, e.g. set_key home route '["10.9.0.0/16"]'.
 set_key() { on "$CLIENT" sed -i -E "s|^($2) *=.*|\\1 = $3|" "/etc/hawser/$1.toml"; }
 
+# set_offload VALUE [END..]: [advanced] offload in the configuration of the server, of the client's profile home, or of both; from
+# their next start on.
+set_offload() {
+  local value=$1 end file
+  shift
+  [ $# -gt 0 ] || set -- server client
+  for end in "$@"; do
+    case $end in server) file=/etc/hawser/server.toml ;; client) file=/etc/hawser/home.toml ;; esac
+    on "$end" sh -c "sed -i '/^\[advanced\]/,/^offload/d' $file; printf '[advanced]\noffload = %s\n' '$value' >>$file"
+  done
+}
+
 # up PROFILE [ARGUMENT..]: must connect. down PROFILE: must end without an error.
 up() { vpn up "$@" >>"$dir/$CLIENT-up.log" 2>&1 </dev/null || fail "vpn-up $1 on $CLIENT: exit $?"; }
 down() { vpn down "$@" >>"$dir/$CLIENT-down.log" 2>&1 </dev/null || fail "vpn-down $1 on $CLIENT: exit $?"; }

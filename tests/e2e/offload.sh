@@ -35,9 +35,7 @@ transfer() {
 round() {
   step "offload = $1"
   stop_server
-  for file in server:/etc/hawser/server.toml client:/etc/hawser/home.toml; do
-    on "${file%%:*}" sh -c "sed -i '/^\[advanced\]/,/^offload/d' ${file#*:}; printf '[advanced]\noffload = %s\n' '$1' >>${file#*:}"
-  done
+  set_offload "$1"
   run_server
   up home
   local inner

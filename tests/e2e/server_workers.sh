@@ -117,7 +117,7 @@ expect_equal 'owners' '0 1 0 1' "$(owners)"
 again() {
   stop_server
   set_server workers "$1"
-  on server sh -c "sed -i '/^\[advanced\]/,/^offload/d' /etc/hawser/server.toml; printf '[advanced]\noffload = %s\n' '$2' >>/etc/hawser/server.toml"
+  set_offload "$2" server
   run_server
   each served
   expect_equal "owners with $1 workers" "$3" "$(owners)"

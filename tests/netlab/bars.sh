@@ -2,22 +2,23 @@
 # One bar's case, measured once with the shipped programs and kernel TCP in netlab, as one line.
 #
 #   tests/netlab/bars.sh P3 down [--seconds 15] [--skip 5] [--congestion bbr] [--only link1] [--seed N] [--floor] [--json]
-#                                [--keep FOLDER] [--watch]
+#                                [--keep FOLDER] [--watch] [--no-offload]
 #   tests/netlab/bars.sh --list
 #
 # Inner TCP is CUBIC unless another is named; the kernel is asked for it and must say that it is. --floor judges by what noise
 # does not break: 10 % below a rate's bar, 1.5 times a time's. --json prints everything measured, --keep leaves logs, status and
 # traces there, with --watch also what the inner TCP of both ends says of itself every 50 ms (ss-*.log). Needs root.
+# With --no-offload both ends use none of the kernel's offloads.
 # Exit: 0 reached, 1 short of the bar or failed, 75 invalid (the emulator was late in four runs), 77 skipped.
 # `tests/run.sh bars` makes tables of medians with this.
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 . "$NETLAB_HOME/bars/cases.sh"
 . "$NETLAB_HOME/bars/measure.sh"
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 wrong() { printf 'bars.sh: %s\n' "$*" >&2; exit 2; }
 
-congestion=cubic seed=1 json=false watch=false floor=false keep='' only='' seconds_asked='' skip_asked=''
+congestion=cubic seed=1 json=false watch=false floor=false offloads=true keep='' only='' seconds_asked='' skip_asked=''
 words=()
 arguments=("$@")
 while [ $# -gt 0 ]; do
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --json) json=true ;;
     --watch) watch=true ;;
     --floor) floor=true ;;
+    --no-offload) offloads=false ;;
     --seconds | --skip | --congestion | --keep | --only | --seed)
       [ $# -ge 2 ] || wrong "$1 needs a value"
       case $1 in

@@ -13,8 +13,11 @@ bars_lab() {
   for ((n = 1; n <= ${#links[@]}; n++)); do settings+=("link$n=${links[n - 1]}"); done
   if [ "$kind" = shared ]; then settings+=("uplink=$bottleneck" client2=1 "link$n=rate=1G"); fi
   lab links=${#links[@]} family=4 seed="$seed" "${settings[@]}"
-  start_server --endpoint "$SERVER4:443" >>"$dir/setup.log"
+  init_server --endpoint "$SERVER4:443"
+  $offloads || set_offload '"off"' server
+  run_server >>"$dir/setup.log"
   enrol home laptop
+  $offloads || set_offload '"off"' client
   spawn_on inet "$dir/tcp-serve.log" hawser-probe tcp-serve 5001
   spawn_on inet "$dir/echo.log" hawser-probe echo 5002
   ! $watch || watch_flows
@@ -30,6 +33,11 @@ connect() {
   connected=true
   wait_for 20 "$count active paths" all_active home "$count"
   mtu=$(status home .tunnel.mtu)
+  $offloads || [ "$(offloads_in_use)" = 'false false' ] || fail "offloads are in use: $(offloads_in_use)"
+}
+offloads_in_use() {
+  local any='.offload | [."udp-gso", ."udp-gro", ."tun-tso", ."tun-uso"] | any'
+  printf '%s %s' "$(status home "$any")" "$(server_status "$any")"
 }
 connected=false
 disconnect() {
@@ -315,11 +323,11 @@ report_case() {
   if $json; then
     for key in "${!value[@]}"; do printf '%s %s\n' "$key" "${value[$key]}"; done |
       jq -Rnc --arg case "$case_name" --arg variant "$variant" --arg outcome "$outcome" --arg congestion "$congestion" --arg peers "$peers" --arg sim "$sim" \
-        --arg shares "${shares:-}" --argjson ceiling "${ceiling:-0}" --argjson seconds "$seconds" --argjson late "$(late_ms)" --argjson bars "[$(IFS=,; printf %s "${judged[*]}")]" \
-        '{case: $case, variant: $variant, congestion: $congestion, outcome: $outcome, seconds: $seconds, ceiling: $ceiling, shares: $shares, late_ms: $late,
+        --arg shares "${shares:-}" --argjson offloads $offloads --argjson ceiling "${ceiling:-0}" --argjson seconds "$seconds" --argjson late "$(late_ms)" --argjson bars "[$(IFS=,; printf %s "${judged[*]}")]" \
+        '{case: $case, variant: $variant, congestion: $congestion, offloads: $offloads, outcome: $outcome, seconds: $seconds, ceiling: $ceiling, shares: $shares, late_ms: $late,
           bars: $bars, values: ([inputs | split(" ") | {key: .[0], value: (.[1] | tonumber)}] | from_entries), peers: $peers, sim: $sim}'
   else
-    printf '%s %s%s |%s, ceiling %.1f, shares %s, %s, late %.2f ms | %s\n' "$case_name" "$variant" "$line" "$extra" "${ceiling:-0}" "${shares:-}" "$congestion" "$(late_ms)" "$outcome"
+    printf '%s %s%s |%s, ceiling %.1f, shares %s, %s, late %.2f ms | %s\n' "$case_name" "$variant" "$line" "$extra" "${ceiling:-0}" "${shares:-}" "$congestion$($offloads || printf ', no offloads')" "$(late_ms)" "$outcome"
   fi
   e2e_end >/dev/null
   case $outcome in PASS) exit 0 ;; INVALID) netlab_unjudged "$bars_are" "$case_name $variant" >&2 ;; *) exit 1 ;; esac

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # Measures the bars' cases several times each and writes tables: medians, worst runs, the simulator's value beside them.
 """
-    tests/run.sh bars [CASE [VARIANT..]..] [--runs 5] [--congestion bbr]
+    tests/run.sh bars [CASE [VARIANT..]..] [--runs 5] [--congestion bbr] [--no-offload]
     tests/run.sh bars P1 P3 down --runs 3          all of P1, and of P3 only "down"
 
 Each case is run by tests/netlab/bars.sh. What is measured replaces its rows in tests/netlab/bars/results.json, and results.md
 there is written from it; both name the commit. Without CASE all are measured (hours), P1 to P4 with BBR inside as well.
+With --no-offload both ends use none of the kernel's offloads; such rows stand beside the others.
 HAWSER_BARS_PREFIX is put before every single run, for machines whose users take turns.
 Exit: 0 all bars reached, 1 a median falls short or a case has no valid run.
 """
@@ -60,12 +61,12 @@ def chosen(words, cases):
     return [(case, v) for name, some in groups for case, v in cases if case == name and (not some or v in some)]
 
 
-def measure(case, variant, congestion, runs):
+def measure(case, variant, congestion, offloads, runs):
     """The results of so many runs, each a dictionary, without the invalid ones; and how many were invalid."""
     results, invalid = [], 0
     for seed in range(1, runs + 1):
         command = shlex.split(os.environ.get("HAWSER_BARS_PREFIX", ""))
-        command += [str(HERE.parent / "bars.sh"), case, variant, "--congestion", congestion, "--seed", str(seed), "--json"]
+        command += [str(HERE.parent / "bars.sh"), case, variant, "--congestion", congestion, "--seed", str(seed), "--json"] + ([] if offloads else ["--no-offload"])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == INVALID:
             invalid += 1
@@ -96,7 +97,7 @@ def in_simulator(sim):
 def summarize(results, invalid, simulated, stamp):
     """One case's row of results.json."""
     first = results[0]
-    row = {key: first[key] for key in ("case", "variant", "congestion", "seconds", "ceiling", "peers", "sim")}
+    row = {key: first[key] for key in ("case", "variant", "congestion", "offloads", "seconds", "ceiling", "peers", "sim")}
     row |= {"commit": stamp, "runs": len(results), "invalid": invalid, "bars": []}
     for i, bar in enumerate(first["bars"]):
         values = [r["bars"][i]["value"] for r in results]
@@ -128,9 +129,13 @@ def apart(bar):
     return bar["simulator"] / bar["median"] - 1
 
 
+def plain(row):
+    return row["congestion"] == "cubic" and row.get("offloads", True)
+
+
 def agreement(rows):
     """The simulator's truth check: P1 to P4 with CUBIC."""
-    pairs = [(f"{r['case']} {r['variant']}", apart(b)) for r in rows if r["congestion"] == "cubic" and r["case"] in ("P1", "P2", "P3", "P4") for b in r["bars"]]
+    pairs = [(f"{r['case']} {r['variant']}", apart(b)) for r in rows if plain(r) and r["case"] in ("P1", "P2", "P3", "P4") for b in r["bars"]]
     pairs = [(name, d) for name, d in pairs if d is not None]
     off = [f"{name} ({d:+.1%})" for name, d in pairs if abs(d) > 0.05]
     return f"P1 to P4 in the simulator and in netlab: {len(pairs) - len(off)} of {len(pairs)} within 5 %" + (f"; apart: {', '.join(off)}" if off else "")
@@ -138,7 +143,7 @@ def agreement(rows):
 
 def row_order(cases):
     place = {case: i for i, case in enumerate(cases)}
-    return lambda row: (place.get((row["case"], row["variant"]), 9999), row["congestion"] != "cubic")
+    return lambda row: (place.get((row["case"], row["variant"]), 9999), row["congestion"] != "cubic", not row.get("offloads", True))
 
 
 def write_table(rows, cases):
@@ -155,11 +160,11 @@ def write_table(rows, cases):
             sign = ">=" if bar["side"] == "min" else "<="
             limit = "" if bar["limit"] is None else f"{sign} {bar['limit']:g} {bar['unit']}".strip()
             rate = f"{row['values']['goodput']:.1f} of {row['ceiling']:.1f}" if "goodput" in row["values"] else ""
-            cells = [name, row["congestion"], bar["metric"], limit, number(bar["median"], bar["unit"]), number(bar["worst"], bar["unit"]), runs,
+            cells = [name, row["congestion"] + ("" if row.get("offloads", True) else ", no offloads"), bar["metric"], limit, number(bar["median"], bar["unit"]), number(bar["worst"], bar["unit"]), runs,
                      verdict(bar["reached"]), number(bar["simulator"], bar["unit"]), rate if i == 0 else "", row["peers"] if i == 0 else "", row["commit"]]
             lines.append("| " + " | ".join(cells) + " |")
     lines += ["", agreement(sorted(rows, key=row_order(cases))) + "."]
-    pairs = [row for row in sorted(rows, key=row_order(cases)) if row["case"] == "P5"]
+    pairs = [row for row in sorted(rows, key=row_order(cases)) if row["case"] == "P5" and plain(row)]
     if pairs:
         lines += ["", "## P5: the pairs of mqvpn's suite, Mbit/s", "",
                   "Jitter keeps the order here; mqvpn's values are its published ones, under netem and with one HTTP/3 download.", "",
@@ -175,12 +180,14 @@ def main():
     parser.add_argument("case", nargs="*")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--congestion", default="cubic")
+    parser.add_argument("--no-offload", dest="offloads", action="store_false")
     options = parser.parse_args()
     cases = all_cases()
-    wanted = [(c, v, options.congestion) for c, v in chosen(options.case, cases)]
+    wanted = [(c, v, options.congestion, options.offloads) for c, v in chosen(options.case, cases)]
     if not options.case:
-        wanted = [(c, v, options.congestion) for c, v in cases] + [(c, v, "bbr") for c, v in cases if c in ("P1", "P2", "P3", "P4")]
-    rows = {tuple(r[k] for k in ("case", "variant", "congestion")): r for r in (json.loads(RESULTS.read_text()) if RESULTS.exists() else [])}
+        wanted = [(c, v, options.congestion, options.offloads) for c, v in cases]
+        wanted += [(c, v, "bbr", options.offloads) for c, v in cases if c in ("P1", "P2", "P3", "P4")]
+    rows = {(r["case"], r["variant"], r["congestion"], r.get("offloads", True)): r for r in (json.loads(RESULTS.read_text()) if RESULTS.exists() else [])}
     stamp, ok = commit(), True
     for key in wanted:
         results, invalid = measure(*key, options.runs)
@@ -193,7 +200,7 @@ def main():
             sign = ">=" if bar["side"] == "min" else "<="
             limit = "" if bar["limit"] is None else f"{sign} {bar['limit']:g}"
             sim = "" if bar["simulator"] is None else f"simulator {number(bar['simulator'], bar['unit'])}"
-            print(f"{key[0] + ' ' + key[1]:<22} {key[2]:<6} {bar['metric']:<20} {limit:<9} median {number(bar['median'], bar['unit']):<9} "
+            print(f"{key[0] + ' ' + key[1]:<22} {key[2] + ('' if key[3] else ' no offloads'):<6} {bar['metric']:<20} {limit:<9} median {number(bar['median'], bar['unit']):<9} "
                   f"worst {number(bar['worst'], bar['unit']):<9} {verdict(bar['reached']).strip('*'):<10} {sim}", flush=True)
         # A simulated or reported number has no say here, and with BBR inside nothing is asserted.
         ok = ok and (key[2] != "cubic" or all(bar["reached"] is not False for bar in row["bars"]))

@@ -6,6 +6,7 @@
 #                                 tsan only when asked for (its build and runs would not fit the budget)
 #   tests/run.sh -R name -L label as ctest has them
 #   tests/run.sh bars [P1 P2 ..] [--runs N]   measures the bars and writes their tables (tests/netlab/bars/table.py --help)
+#   tests/run.sh bars faults [FAULT ..]       the same for links that go, fade and lie (tests/netlab/bars/faults.py --help)
 #
 # Stages print their name and the time since the start. With CI set a skipped test is a failure and so is a run above 70 minutes, waits
 # for a quiet machine aside. A measurement without a valid run (the machine was too busy, four times or until the time was up) is
@@ -17,7 +18,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project/deploy/lib/packages.sh"
 . "$project/deploy/lib/build.sh"
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 # Not a test but a measurement: minutes to hours, alone on the machine.
 if [ "${1:-}" = bars ]; then
@@ -25,6 +26,7 @@ if [ "${1:-}" = bars ]; then
   packages_log=/dev/null packages_ensure "${hawser_build_packages[@]}" "${hawser_demo_packages[@]}" python3 || exit 4
   build_configure "$project" "$project/build" -DHAWSER_TESTS=ON -DCMAKE_BUILD_TYPE=Release &&
     build_targets "$project/build" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-netem hawser-probe hawser-httpd hawser-sim || exit 1
+  [ "${1:-}" != faults ] || { shift; exec "$project/tests/netlab/bars/faults.py" "$@"; }
   exec "$project/tests/netlab/bars/table.py" "$@"
 fi
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Links that go, fade and lie, one after the other, under a TCP download and a UDP echo: how long each stalls, what is lost,
+# Links that go, fade and lie, one after the other, under a TCP download or upload and a UDP echo: how long each stalls, what is lost,
 # when the link carries its share again.
-#   tests/e2e/failover.sh [--runs 5 --bars] [--json FILE] [FAULT..]
+#   tests/e2e/failover.sh [--runs 5 --bars] [--up] [--links p1|wifi-lte|three] [--json FILE] [FAULT..]
+# All combinations as one table: tests/run.sh bars faults.
 # timeout: 900
 # parts: admin-down unplugged address-removed route-removed recreated blackhole blackhole-up blackhole-down loss-ramp nat-rebound server-restart
 # parts: server-moved all-down rate-fade delay-step first-back second-back flapping
@@ -55,12 +56,16 @@ heal_loss-ramp() {
   voice_gap=$(jq '.longest_gap_ms | round' "$dir/voice.json")
   step "voice: longest gap $voice_gap ms, $(jq .lost "$dir/voice.json") packets lost (bar 150)"
   awk -v g="$voice_gap" -v f="$factor" 'BEGIN { exit !(g <= 150 * f) }' || fail "voice: a gap of $voice_gap ms"
-  link_set "$1" both loss=0%
+  link_set "$1" both loss="$(setting_of "$1" loss 0%)"
 }
 hit_rate-fade() { local r; for r in 20M 10M 5M 2M 1M; do link_set "$1" both rate=$r; sleep 0.3; done; }
-heal_rate-fade() { link_set "$1" both rate=$([ "$1" = 1 ] && echo 20M || echo 30M); }
-hit_delay-step() { link_set "$1" both delay=$([ "$1" = 1 ] && echo 110ms || echo 125ms); }
-heal_delay-step() { link_set "$1" both delay=$([ "$1" = 1 ] && echo 10ms || echo 25ms); }
+heal_rate-fade() { link_set "$1" both rate="$(setting_of "$1" rate)"; }
+hit_delay-step() {
+  local own
+  own=$(setting_of "$1" delay)
+  link_set "$1" both delay=$((${own%ms} + 100))ms
+}
+heal_delay-step() { link_set "$1" both delay="$(setting_of "$1" delay)"; }
 hit_nat-rebound() { nat_rebind "$1"; }
 heal_nat-rebound() { :; }
 
@@ -79,8 +84,8 @@ hit_server-moved() {
   on server ip addr del "$moved_from/24" dev eth0
 }
 heal_server-moved() { on server ip addr add "$moved_from/24" dev eth0; }
-hit_all-down() { link_down 1; link_down 2; }
-heal_all-down() { link_up 1; link_up 2; }
+hit_all-down() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_down "$n"; done; }
+heal_all-down() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_up "$n"; done; }
 
 hit_first-back() { link_down "$1"; }
 heal_first-back() { link_up "$1"; }

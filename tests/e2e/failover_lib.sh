@@ -1,24 +1,44 @@
 # shellcheck shell=bash
-# What the failover tests share: one run per fault, with a TCP download (CUBIC, asked for), a UDP echo of 200 packets a second
+# What the failover tests share: one run per fault, with a TCP download (CUBIC, asked for) or upload, a UDP echo of 200 packets a second
 # and a look at the link's bytes every 100 ms; what it measured against the bar; one table and one file of JSON at the end.
 #
-#   failover_options "$@"        --runs N (1), --json FILE, --bars (the bars themselves; else 1.5 times of them), names of faults
-#   failover_begin               the lab of P1, a server, a connected client
+#   failover_options "$@"        --runs N (1), --json FILE, --bars (the bars themselves; else 1.5 times of them), --up (an upload),
+#                                --links p1 (default), wifi-lte or three, names of faults
+#   failover_begin               the lab, a server, a connected client
 #   failover FAULT LINK          hits and heals by hit_FAULT and heal_FAULT
 #   failover_end                 the table; fails when a median is above its bar
-runs=1 json_file='' factor=1.5 chosen=' '
+runs=1 json_file='' factor=1.5 chosen=' ' heading=down links_are=p1
+links=('rate=20M delay=10ms' 'rate=30M delay=25ms')
 failover_options() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --runs | --json) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
-        case $1 in --runs) runs=$2 ;; --json) json_file=$2 ;; esac
+      --runs | --json | --links) [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
+        case $1 in --runs) runs=$2 ;; --json) json_file=$2 ;; --links) choose_links "$2" ;; esac
         shift ;;
       --bars) factor=1 ;;
+      --up) heading=up ;;
       -*) echo "there is no option $1" >&2; exit 2 ;;
       *) chosen+="$1 " ;;
     esac
     shift
   done
+}
+
+# Those of P1; as Wi-Fi and LTE are (P2's); those of P1 and a slow third one.
+choose_links() {
+  links_are=$1
+  case $1 in
+    p1) ;;
+    wifi-lte) links=('rate=50M delay=4ms jitter=4ms loss=0.5%' 'rate=30M delay=20ms queue=500k') ;;
+    three) links+=('rate=10M delay=40ms') ;;
+    *) echo "there are no links $1: p1, wifi-lte, three" >&2; exit 2 ;;
+  esac
+}
+# setting_of LINK KEY [DEFAULT]: a link's own rate, delay, loss.
+setting_of() {
+  local word
+  for word in ${links[$1 - 1]}; do [ "${word%%=*}" != "$2" ] || { printf %s "${word#*=}"; return; }; done
+  printf %s "${3:-}"
 }
 
 # The bars, in ms (- is none): longest stall of the inner TCP, outage of the echo, time until the link carries its share.
@@ -37,11 +57,13 @@ until_ms() {
 }
 
 failover_begin() {
-  lab links=2 rate=20M,30M delay=10ms,25ms nat=1,2 server_addresses=2 "$@"
+  local n settings=() all=()
+  for ((n = 1; n <= ${#links[@]}; n++)); do settings+=("link$n=${links[n - 1]}") all+=("$n"); done
+  lab links=${#links[@]} nat="$(IFS=,; printf %s "${all[*]}")" server_addresses=2 "${settings[@]}" "$@"
   start_server --endpoint "$SERVER4:443" --endpoint "$SERVER4_SECOND:443"
   enrol home laptop
   up home
-  wait_for 10 'both links' all_active home 2
+  wait_for 10 'all links' all_active home ${#links[@]}
   spawn_on inet "$dir/tcp-serve.log" hawser-probe tcp-serve 5201
   spawn_on inet "$dir/echo.log" hawser-probe echo 5202
   sleep 0.3
@@ -80,7 +102,8 @@ run_fault() {
   began=$(milliseconds)
   watch_link "$link" >"$dir/link.bytes" &
   watcher=$!
-  spawn_on client "$dir/tcp.json" hawser-probe tcp "$INET4" 5201 --seconds $total --streams "${streams:-1}" --congestion cubic
+  spawn_on client "$dir/tcp.json" hawser-probe tcp "$INET4" 5201 --seconds $total --streams "${streams:-1}" --congestion cubic \
+    $([ $heading = down ] || printf %s --up)
   tcp=$SPAWNED
   spawn_on client "$dir/echo.json" hawser-probe ping "$INET4" 5202 --rate 200 --size 100 --seconds $total --idle 2 --trace "$dir/echo.trace"
   echo=$SPAWNED
@@ -102,7 +125,7 @@ run_fault() {
 }
 
 settle() {
-  wait_for 45 'both links again' all_active home 2
+  wait_for 45 'all links again' all_active home ${#links[@]}
   sleep 0.5
 }
 
@@ -130,7 +153,8 @@ judge() {
 
 failover_end() {
   local fault what column bar median worst verdict short=0 json='' worst_lost
-  printf '\n%-22s %-14s %8s %8s %8s  %s\n' fault 'number (ms)' median worst bar ''
+  printf '\nlinks %s, heading %s\n' "$links_are" "$heading"
+  printf '%-22s %-14s %8s %8s %8s  %s\n' fault 'number (ms)' median worst bar ''
   for fault in $(awk '!seen[$1]++ { print $1 }' "$dir/results"); do
     for what in stall:2 outage:3 share:5; do
       column=${what#*:} what=${what%:*}
@@ -146,7 +170,7 @@ failover_end() {
     printf '%-22s %-14s %8s %8s %8s  %s\n' "$fault" 'echo lost' "$median" "$worst_lost" '' report
     json+="{\"fault\":\"$fault\",\"number\":\"echo_lost\",\"median\":$median,\"worst\":$worst_lost,\"bar\":null,\"verdict\":\"report\"},"
   done
-  json="{\"schema\":\"hawser.failover/1\",\"runs\":$runs,\"factor\":$factor,\"results\":[${json%,}]}"
+  json="{\"schema\":\"hawser.failover/1\",\"links\":\"$links_are\",\"heading\":\"$heading\",\"runs\":$runs,\"factor\":$factor,\"results\":[${json%,}]}"
   jq . <<<"$json" >"$dir/failover.json" || fail 'the table is not JSON'
   [ -z "$json_file" ] || cp "$dir/failover.json" "$json_file"
   [ "$short" -eq 0 ] || fail "$short numbers are above $factor times their bars"

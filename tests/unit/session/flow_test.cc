@@ -194,6 +194,36 @@ TEST_CASE("on slow links full in both directions a call goes by the sooner one")
   CHECK(p95 < Duration::millis(33));
 }
 
+// What was measured under load is soon forgotten.
+TEST_CASE("after a load a call goes by the sooner link at once") {
+  TestNet net(3);
+  net.add_link(wire_of(2e6, Duration::millis(15)));
+  net.add_link(wire_of(2e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  std::vector<Time> sent;
+  std::vector<Duration> delays;
+  net.on_client_packet = [&](ByteSpan p) {
+    if (p.size() == 100) delays.push_back(net.now - sent[marker_of(p)]);
+  };
+  const auto talk = [&](int packets) {
+    for (int i = 0; i < packets; ++i) {
+      net.send_to_client(make_packet(net.server_ip, net.client_ip, static_cast<uint32_t>(sent.size()), 100, 7000));
+      sent.push_back(net.now);
+      net.run(Duration::millis(20));
+    }
+  };
+  uint32_t marker = 0;
+  talk(20);
+  flood_down(net, 4.2e6, Duration::seconds(5), marker);
+  net.run(Duration::millis(1'500));  // what still waits
+  delays.clear();
+  talk(50);
+  const auto late = std::count_if(delays.begin(), delays.end(), [](Duration d) { return d > Duration::millis(13); });
+  INFO(late << " of " << delays.size() << " went the longer way");
+  CHECK(late <= 2);
+}
+
 TEST_CASE("small packets that wait anyway share a datagram") {
   TestNet net(3);
   net.add_link(wire_of(1e6, Duration::millis(10)));

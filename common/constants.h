@@ -102,6 +102,7 @@ inline constexpr Duration kCoDelTargetSparse = Duration::millis(5);
 inline constexpr Duration kCoDelTargetMax = Duration::millis(60);
 inline constexpr double kLossyPath = 0.002;                 // above it repairs are a part of the delay that inner flows see
 inline constexpr double kCoDelTargetOfRtt = 0.43;
+inline constexpr double kStandingQueueCounts = 1.5;         // what stands in the network, in the RTT that a flow must keep its rate through
 inline constexpr Duration kAwaitReturn = Duration::seconds(30);           // the queue keeps windows for a path that has gone
 inline constexpr Duration kCutFirst = Duration::millis(250);              // after its loss, until it does
 inline constexpr double kAwaitedRtt = 1.5;                  // of the RTT seen before

@@ -27,6 +27,7 @@ constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
     Duration::millis(4);         // with half a round trip: what queues of others make of a quiet link
 constexpr double kTaken = 0.95;  // the model per round in which others have what we do not send
+constexpr int kTakenAfter = 3;   // such rounds in a row: one or two are an inner TCP that was just told to yield
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
 constexpr double kProbeLossExcess =
@@ -284,7 +285,8 @@ void ModelController::on_round_end(const CongestionSample& s) {
   // count, so the model would stay where it was and take all back with the first burst.
   const bool enough_to_tell =
       bandwidth_ > std::max(round_.max_rate * 1.05, BitRate::from_bytes_over(10.0 * datagram_, s.rtt.smoothed()));
-  if (phase_ == Phase::cruise && queue_stands && round_.app_limited && enough_to_tell) {
+  limited_rounds_ = round_.app_limited ? limited_rounds_ + 1 : 0;
+  if (phase_ == Phase::cruise && queue_stands && limited_rounds_ >= kTakenAfter && enough_to_tell) {
     max_rate_.scale(kTaken);
     bandwidth_ = max_rate_.value(round_count_);
   }

@@ -121,6 +121,7 @@ class ModelController final : public Controller {
   bool round_ended_ = false;
   Round round_;
   Time last_acked_at_;
+  int limited_rounds_ = 0;  // consecutive rounds without enough to send
   int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
 
   bool rate_found_ = false;  // startup has ended once

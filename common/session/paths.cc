@@ -373,8 +373,10 @@ void Session::update_estimates(Time now) {
     if (p->carries_data()) {
       ++carrying;
       lossy = lossy || p->loss.ratio(now) > kLossyPath;
-      // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them).
-      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4);
+      // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them), and while
+      // others in the network's queue take and give back.
+      const Duration standing = (p->rtt.smoothed() - p->rtt.min()) * kStandingQueueCounts;
+      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4 + standing);
     }
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);

@@ -101,11 +101,12 @@ inline constexpr Duration kCoDelInterval = Duration::millis(100);
 inline constexpr Duration kCoDelTargetSparse = Duration::millis(5);
 inline constexpr Duration kCoDelTargetMax = Duration::millis(60);
 inline constexpr double kLossyPath = 0.002;                 // above it repairs are a part of the delay that inner flows see
-inline constexpr double kCoDelTargetOfRtt = 0.43;
-inline constexpr double kStandingQueueCounts = 1.5;         // what stands in the network, in the RTT that a flow must keep its rate through
+inline constexpr double kCoDelTargetOfRtt = 0.36;
+inline constexpr double kOwnQueueOfRtt = 1.25;              // an RTT above so many of the least: others stand in the network's queue, and
+inline constexpr double kOthersQueueCounts = 3.2;           // count so often in the RTT through which a flow has to keep its rate
 inline constexpr Duration kAwaitReturn = Duration::seconds(30);           // the queue keeps windows for a path that has gone
 inline constexpr Duration kCutFirst = Duration::millis(250);              // after its loss, until it does
-inline constexpr double kAwaitedRtt = 1.5;                  // of the RTT seen before
+inline constexpr double kAwaitedRtt = 1.8;                  // of the RTT seen before
 inline constexpr size_t kQuantum = 1514;
 inline constexpr size_t kSmallPacket = 300;                 // bytes of IP: calls, games, DNS, what opens a connection
 

@@ -374,9 +374,9 @@ void Session::update_estimates(Time now) {
       ++carrying;
       lossy = lossy || p->loss.ratio(now) > kLossyPath;
       // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them), and while
-      // others in the network's queue take and give back.
-      const Duration standing = (p->rtt.smoothed() - p->rtt.min()) * kStandingQueueCounts;
-      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4 + standing);
+      // others in the network's queue, which is then longer than we alone leave, take and give back.
+      const Duration others = std::max(Duration{}, p->rtt.smoothed() - p->rtt.min() * kOwnQueueOfRtt);
+      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4 + others * kOthersQueueCounts);
     }
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);

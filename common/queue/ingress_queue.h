@@ -51,7 +51,7 @@ class IngressQueue {
   size_t bytes() const { return bytes_; }
   size_t packets() const { return packets_; }
   size_t memory_bytes() const;
-  // The sojourn that is tolerated in backlogged flows: about 0.43 of the RTT that an inner flow sees, within bounds. A
+  // The sojourn that is tolerated in backlogged flows: about a third of the RTT that an inner flow sees, within bounds. A
   // CUBIC that is cut to 0.7 then still fills the links.
   void set_target(Duration inner_rtt);
 

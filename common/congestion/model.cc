@@ -21,7 +21,7 @@ constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
 constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network
 constexpr Duration kQueueFloor = Duration::millis(3);
-constexpr Duration kQueueTolerance = Duration::millis(2);     // above what is allowed
+constexpr Duration kQueueTolerance = Duration::millis(2);  // above what is allowed
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
@@ -81,8 +81,7 @@ double ModelController::queue_scale() const {
 // What the forward way wanders by itself, beyond what anybody's queue explains: that of others wanders as well, and whoever
 // followed it would take from them what they yield.
 Duration ModelController::own_wander(const RttEstimator& rtt) const {
-  const Duration datagrams = bandwidth_.time_for(2.0 * datagram_);  // a slow link's delay falls by whole datagrams
-  return std::max(Duration{}, forward_wander_.value() - (rtt.min() / 2 + kQuietWander + datagrams));
+  return std::max(Duration{}, forward_wander_.value() - (rtt.min() / 2 + kQuietWander + own_datagrams()));
 }
 
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
@@ -262,8 +261,8 @@ bool ModelController::must_show_the_floor(Time now) const {
 }
 
 void ModelController::on_round_end(const CongestionSample& s) {
-  // Own datagrams that take longer than what is tolerated anyway make no noise.
-  const Duration own = std::max(Duration{}, bandwidth_.time_for(2.0 * datagram_) - kQueueTolerance);
+  // Own datagrams are no noise, where they take longer than what is tolerated anyway.
+  const Duration own = std::max(Duration{}, own_datagrams() - kQueueTolerance);
   const Duration noise = std::max(Duration{}, forward_wander_.value() - own);
   const Duration queue = round_.queue.any() ? round_.queue.low : Duration{};
   const bool queue_stands = queue > allowed_queue(s.rtt) + kQueueTolerance + noise;

@@ -94,6 +94,7 @@ class ModelController final : public Controller {
   Duration rate_span(const RttEstimator& rtt) const;
   double queue_scale() const;
   Duration own_wander(const RttEstimator& rtt) const;
+  Duration own_datagrams() const { return bandwidth_.time_for(2.0 * datagram_); }  // by which a slow link's delay wanders
   Duration allowed_queue(const RttEstimator& rtt) const;  // what may stand in the network
   double probe_gain() const { return 1 + kProbe / share_; }
 
@@ -122,7 +123,7 @@ class ModelController final : public Controller {
   Round round_;
   Time last_acked_at_;
   int limited_rounds_ = 0;  // consecutive rounds without enough to send
-  int slow_rounds_ = 0;  // consecutive rounds of a queue and a rate far below the model
+  int slow_rounds_ = 0;     // consecutive rounds of a queue and a rate far below the model
 
   bool rate_found_ = false;  // startup has ended once
   BitRate full_bandwidth_;  // startup: the plateau's height

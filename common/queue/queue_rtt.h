@@ -11,7 +11,7 @@ namespace hawser {
 
 class QueueRtt {
  public:
-  // `seen` by an inner flow over `carrying` paths at `now`; the first updates after a loss are to come within some 10 ms.
+  // What an inner flow sees over so many `carrying` paths; every 10 ms or so.
   Duration update(Duration seen, size_t carrying, Time now) {
     if (carrying < carrying_) {
       awaited_paths_ = std::max(awaited_paths_, carrying_);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # The faults of tests/e2e/failover.sh on three sets of links and in both headings, medians and worst runs as one table.
 """
-    tests/run.sh bars faults [--runs 5] [--links p1 wifi-lte three] [--heading down up] [FAULT..]
+    tests/run.sh bars faults [FAULT..] [--runs 5] [--links p1 wifi-lte three] [--heading down up]
 
 What is measured replaces its rows in tests/netlab/bars/faults.json, and faults.md there is written from it; both name the commit.
 A run takes 20 s or so, of "all-down" and "flapping" more than a minute: all of them five times are four hours.
@@ -68,7 +68,7 @@ def write_table(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="tests/run.sh bars faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="tests/run.sh bars faults", usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fault", nargs="*")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--links", nargs="+", choices=LINKS, default=list(LINKS))

@@ -30,6 +30,7 @@ enum class DropReason : uint8_t {
   too_big,            // an inner packet larger than the tunnel MTU
   ingress_aqm,        // CoDel's decision
   ingress_full,       // the ingress queue's bound
+  ingress_duplicate,  // TCP sent it again while the first still waits in the ingress queue
   resequencer_late,   // came after its duplicate bookkeeping had ended
   resequencer_full,   // out-of-order store at its bound
   duplicate,          // a second copy of a packet

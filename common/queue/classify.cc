@@ -95,7 +95,12 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
     if (h.protocol == kTcp && transport->offset + 14 <= p.size()) {
       const ByteSpan tcp = p.subspan(transport->offset);
       h.syn = (tcp[13] & kSyn) != 0;
-      h.pure_ack = tcp.size() == static_cast<size_t>(tcp[12] >> 4) * 4 && (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) == kAck;
+      const size_t header = static_cast<size_t>(tcp[12] >> 4) * 4;
+      h.pure_ack = tcp.size() == header && (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) == kAck;
+      if (tcp.size() > header && (tcp[13] & (kFin | kSyn | kRst | kUrg)) == 0) {
+        h.tcp_begin = get32(tcp, 4);
+        h.tcp_end = h.tcp_begin + static_cast<uint32_t>(tcp.size() - header);
+      }
     }
   }
   h.small = p.size() <= kSmallPacket;

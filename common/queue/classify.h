@@ -18,6 +18,7 @@ struct PacketHeaders {
   bool small = false;       // at most 300 bytes
   bool syn = false;         // of a TCP connection's first exchange
   bool pure_ack = false;    // TCP without data, beginning or end
+  uint32_t tcp_begin = 0, tcp_end = 0;  // sequence numbers of TCP's data; equal when there is none, or more than data
   PacketClass marked;       // by DSCP, protocol and size alone; the queue knows more (rate)
 };
 

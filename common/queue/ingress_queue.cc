@@ -43,8 +43,9 @@ void IngressQueue::rotate(FlowList& list, FlowList& to) {
 }
 
 IngressQueue::Flow& IngressQueue::flow_for(uint64_t hash) {
-  if (!buckets_) buckets_ = std::make_unique<std::array<uint16_t, kFlowQueues>>();
-  uint16_t& slot = (*buckets_)[hash % kFlowQueues];
+  if (!tables_) tables_ = std::make_unique<Tables>();
+  const auto bucket = static_cast<uint16_t>(hash % kFlowQueues);
+  uint16_t& slot = tables_->buckets[bucket];
   if (slot == 0) {
     if (free_flows_.empty()) {
       flows_.emplace_back();
@@ -54,7 +55,9 @@ IngressQueue::Flow& IngressQueue::flow_for(uint64_t hash) {
     free_flows_.pop_back();
     Flow& f = flows_[slot - 1u];
     f = Flow{};
-    f.bucket = static_cast<uint16_t>(hash % kFlowQueues);
+    f.bucket = bucket;
+    const Remembered& r = tables_->remembered[bucket % kRemembered];
+    if (r.bucket == bucket) f.retransmissions = r.retransmissions;
     // One flow queue, one lane: order inside the queue is order inside the lane.
     f.lane = LaneId{static_cast<uint16_t>(hash % kLanes)};
   }
@@ -63,7 +66,8 @@ IngressQueue::Flow& IngressQueue::flow_for(uint64_t hash) {
 
 void IngressQueue::release_flow(uint32_t flow) {
   Flow& f = flows_[flow - 1];
-  (*buckets_)[f.bucket] = 0;
+  tables_->buckets[f.bucket] = 0;
+  if (f.retransmissions.has_seen_any()) tables_->remembered[f.bucket % kRemembered] = {f.bucket, f.retransmissions};
   free_flows_.push_back(flow);
 }
 
@@ -82,11 +86,29 @@ PacketClass IngressQueue::classify(Flow& f, const PacketHeaders& h, size_t bytes
   return h.marked;
 }
 
+// At the flow's end, or behind the others that go first.
+void IngressQueue::insert(Flow& f, uint32_t node) {
+  Node& n = nodes_[node - 1];
+  uint32_t& before = n.tcp.first ? f.last_first : f.tail;
+  uint32_t& link = before ? nodes_[before - 1].next : f.head;
+  n.next = n.tcp.first ? link : 0;
+  link = node;
+  before = node;
+  if (!n.next) f.tail = node;
+}
+
 void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now, DropCounters& drops) {
   current_ = 0;
   const size_t size = packet.size();
   Flow& f = flow_for(headers.flow_hash);
   const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
+  TcpRetransmissions::Mark tcp = TcpRetransmissions::mark_of(headers);
+  const auto place = f.retransmissions.place(tcp, packet.bytes(), under_way_, now);
+  if (place == TcpRetransmissions::Place::none) {
+    drops.count(DropReason::ingress_duplicate);
+    return;
+  }
+  tcp.first = place == TcpRetransmissions::Place::first;
   if (!free_node_) {
     nodes_.emplace_back();
     free_node_ = static_cast<uint32_t>(nodes_.size());
@@ -95,19 +117,14 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   Node& n = nodes_[index - 1];
   free_node_ = n.next;
   n.packet_class = classify(f, headers, size, now);
+  n.tcp = tcp;
   n.packet = std::move(packet);
   n.enqueued = now;
   n.waited_before = f.waited;
   n.ecn = headers.ecn;
   n.copy_when_lossy = headers.small && (headers.syn || n.packet_class.traffic != TrafficClass::bulk);
   n.marked = false;
-  n.next = 0;
-  if (f.tail) {
-    nodes_[f.tail - 1].next = index;
-  } else {
-    f.head = index;
-  }
-  f.tail = index;
+  insert(f, index);
   ++f.packets;
   f.bytes += size;
   ++packets_;
@@ -119,12 +136,15 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   while (bytes_ > kIngressBytes || packets_ > kIngressPackets) drop_from_longest(drops, packets_ > kIngressPackets);
 }
 
-Packet IngressQueue::take_head(Flow& f) {
-  const uint32_t index = f.head;
+// The packet that follows that node; 0: the first.
+Packet IngressQueue::take_after(Flow& f, uint32_t before) {
+  uint32_t& link = before ? nodes_[before - 1].next : f.head;
+  const uint32_t index = link;
   Node& n = nodes_[index - 1];
   Packet p = std::move(n.packet);
-  f.head = n.next;
-  if (!f.head) f.tail = 0;
+  link = n.next;
+  if (f.tail == index) f.tail = before;
+  if (f.last_first == index) f.last_first = before;
   n.next = free_node_;
   free_node_ = index;
   --f.packets;
@@ -132,6 +152,12 @@ Packet IngressQueue::take_head(Flow& f) {
   --packets_;
   bytes_ -= p.size();
   return p;
+}
+
+void IngressQueue::drop_after(Flow& f, uint32_t before) {
+  const uint32_t index = before ? nodes_[before - 1].next : f.head;
+  f.retransmissions.on_dropped(nodes_[index - 1].tcp);
+  take_after(f, before);
 }
 
 // By what is short: many flows of tiny packets must not cost a download its place.
@@ -143,7 +169,7 @@ void IngressQueue::drop_from_longest(DropCounters& drops, bool by_packets) {
   }
   if (!longest) return;
   current_ = 0;
-  take_head(*longest);
+  drop_after(*longest, longest->last_first == longest->tail ? 0 : longest->last_first);
   drops.count(DropReason::ingress_full);
 }
 
@@ -231,15 +257,16 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       f.waiting_since = Time{};
     }
     Node& n = nodes_[f.head - 1];
-    // What was marked stays, however often its turn comes before it may leave.
-    if (!n.marked && codel_says_drop(f, now)) {
+    // What was marked stays, however often its turn comes before it may leave; so does what TCP sent again, whether it has passed
+    // the queue or was left out: its sender knows already.
+    if (!n.marked && !n.tcp.first && !f.retransmissions.is_told(n.tcp) && codel_says_drop(f, now)) {
       if (n.ecn == 1 || n.ecn == 2) {
         set_ecn(n.packet.writable(), 3);  // RFC 8290, 4.2: an ECN-capable packet is marked instead
         n.ecn = 3;
         n.marked = true;
       } else {
         drops.count(DropReason::ingress_aqm);
-        take_head(f);
+        drop_after(f, 0);
         continue;
       }
     }
@@ -252,10 +279,13 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
   return false;
 }
 
-Packet IngressQueue::pop(Time) {
+Packet IngressQueue::pop(Time now) {
   Flow& f = flows_[current_ - 1];
   current_ = 0;
+  const TcpRetransmissions::Mark tcp = nodes_[f.head - 1].tcp;
+  const Time enqueued = nodes_[f.head - 1].enqueued;
   Packet p = take_head(f);
+  f.retransmissions.on_taken(tcp, enqueued, under_way_, now, p.writable());
   f.deficit -= static_cast<int64_t>(p.size());
   return p;
 }
@@ -269,13 +299,14 @@ void IngressQueue::skip(bool on_purpose, Time now) {
 
 size_t IngressQueue::memory_bytes() const {
   return packets_ * kPacketBuffer + nodes_.capacity() * sizeof(Node) + flows_.capacity() * sizeof(Flow) +
-         (buckets_ ? sizeof *buckets_ : 0);
+         (tables_ ? sizeof *tables_ : 0);
 }
 
-void IngressQueue::set_target(Duration inner_rtt) {
-  target_ = std::clamp(inner_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
+void IngressQueue::set_rtt(Duration inner_rtt, Duration target_rtt) {
+  under_way_ = inner_rtt;
+  target_ = std::clamp(target_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
   // RFC 8289, 4.2: an interval is at least the RTT, so that a sender has time to react before it is told again.
-  interval_ = std::clamp(inner_rtt + target_, kCoDelInterval, kCoDelInterval * 4);
+  interval_ = std::clamp(target_rtt + target_, kCoDelInterval, kCoDelInterval * 4);
 }
 
 }  // namespace hawser

@@ -1,6 +1,6 @@
 // The queue in front of path choice: FQ-CoDel (RFC 8290). Here the standing queue of the whole tunnel lives, where
 // flows are kept apart and an inner sender that overfills it is told so (drop or ECN mark). Packets are ordered within
-// a flow.
+// a flow, but for what TCP sends again: it goes before the rest of its flow, which its receiver can only store until it has it.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "common/drop.h"
 #include "common/queue/classify.h"
 #include "common/queue/packet.h"
+#include "common/queue/tcp_retransmissions.h"
 
 namespace hawser {
 
@@ -51,9 +52,9 @@ class IngressQueue {
   size_t bytes() const { return bytes_; }
   size_t packets() const { return packets_; }
   size_t memory_bytes() const;
-  // The sojourn that is tolerated in backlogged flows: about a third of the RTT that an inner flow sees, within bounds. A
-  // CUBIC that is cut to 0.7 then still fills the links.
-  void set_target(Duration inner_rtt);
+  // What an inner flow sees now, and the one by which the sojourn goes that is tolerated in backlogged flows: about a third of
+  // it, within bounds. A CUBIC that is cut to 0.7 then still fills the links.
+  void set_rtt(Duration inner_rtt, Duration target_rtt);
 
  private:
   struct Node {
@@ -64,10 +65,12 @@ class IngressQueue {
     uint8_t ecn = 0;
     bool marked = false;  // by CoDel: it has had its say
     bool copy_when_lossy = false;
+    TcpRetransmissions::Mark tcp;
     uint32_t next = 0;  // index + 1 into nodes_; 0 ends a list
   };
   struct Flow {
     uint32_t head = 0, tail = 0;  // node index + 1
+    uint32_t last_first = 0;      // of those that TCP sent again and that go first
     uint32_t packets = 0;
     size_t bytes = 0;
     int64_t deficit = 0;
@@ -88,7 +91,15 @@ class IngressQueue {
     Time rate_since;
     uint32_t rate_bytes = 0;
     uint32_t rate_last = 0;  // bytes in the last full second
+    TcpRetransmissions retransmissions;
   };
+
+  // Of flows without a packet, by bucket: what they have sent is under way, and may come again.
+  struct Remembered {
+    uint16_t bucket = 0;
+    TcpRetransmissions retransmissions;
+  };
+  static constexpr size_t kRemembered = 16;
 
   struct FlowList {
     uint32_t head = 0, tail = 0;  // flow index + 1
@@ -98,9 +109,12 @@ class IngressQueue {
   uint32_t pop_front(FlowList& list);
   void rotate(FlowList& list, FlowList& to);
   Flow& flow_for(uint64_t hash);
+  void insert(Flow& f, uint32_t node);
   PacketClass classify(Flow& f, const PacketHeaders& h, size_t bytes, Time now);
   void drop_from_longest(DropCounters& drops, bool by_packets);
-  Packet take_head(Flow& f);
+  Packet take_head(Flow& f) { return take_after(f, 0); }
+  Packet take_after(Flow& f, uint32_t before);
+  void drop_after(Flow& f, uint32_t before);
   Time control_law(Time t, uint32_t count) const;
   bool codel_says_drop(Flow& f, Time now);
   bool over_target(Flow& f, Time now);
@@ -110,7 +124,11 @@ class IngressQueue {
   uint32_t free_node_ = 0;
   std::vector<Flow> flows_;
   std::vector<uint32_t> free_flows_;
-  std::unique_ptr<std::array<uint16_t, kFlowQueues>> buckets_;  // flow index + 1
+  struct Tables {
+    std::array<uint16_t, kFlowQueues> buckets{};  // flow index + 1
+    std::array<Remembered, kRemembered> remembered;
+  };
+  std::unique_ptr<Tables> tables_;
   FlowList new_flows_, old_flows_;                              // front is the next turn
   size_t packets_ = 0, bytes_ = 0;
   uint64_t round_ = 1;
@@ -119,6 +137,7 @@ class IngressQueue {
   Time shown_at_;
   Duration target_ = kCoDelTargetSparse;
   Duration interval_ = kCoDelInterval;
+  Duration under_way_{};  // so long a packet takes to be known to have arrived
 };
 
 }  // namespace hawser

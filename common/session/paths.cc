@@ -388,8 +388,9 @@ void Session::update_estimates(Time now) {
   }
   if (longest_rtt.ns == 0) return;
   // What an inner flow sees: order makes it as slow as the slowest path it uses, and repairs of frequent losses add a trip.
-  const Duration queue_rtt = queue_rtt_.update(slowest_used + (lossy ? slowest_used * 1.5 : Duration{}), carrying, now);
-  if (queue_rtt.ns > 0) ingress_.set_target(queue_rtt);
+  const Duration inner_rtt = slowest_used + (lossy ? slowest_used * 1.5 : Duration{});
+  const Duration queue_rtt = queue_rtt_.update(inner_rtt, carrying, now);
+  if (queue_rtt.ns > 0) ingress_.set_rtt(inner_rtt, queue_rtt);
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);

@@ -1,11 +1,12 @@
-// What is done to packets inside the tunnel because of its MTU. Input: two bytes of MTU, then a packet of anybody's making.
-// Clamping changes nothing but MSS options and the checksum, which stays right if it was, and once is enough; the message
-// about a packet that is too large is well formed, quotes it, and is itself never answered.
+// What is done to packets inside the tunnel. Input: two bytes, of MTU and of the timestamp that is asked for, then a packet of
+// anybody's making. Clamping changes nothing but MSS options and the checksum, which stays right if it was, and once is enough; so
+// does raising a timestamp; the message about a packet that is too large is well formed, quotes it, and is itself never answered.
 #include <vector>
 
 #include "common/checksum.h"
 #include "common/queue/classify.h"
 #include "common/queue/mss.h"
+#include "common/queue/tcp_timestamp.h"
 #include "common/queue/too_big.h"
 #include "tests/fuzz/check.h"
 
@@ -19,13 +20,10 @@ uint16_t tcp_sum(const Bytes& p, size_t at) {
   return ones_add(pseudo_header_sum(p, 6, p.size() - at), ones_sum(ByteSpan(p).subspan(at)));
 }
 
-void clamp(const Bytes& before, uint16_t mtu) {
-  Bytes after = before;
-  const bool changed = clamp_mss(after, mtu);
-  FUZZ_CHECK(changed || after == before);
-  if (!changed) return;
+// Of the TCP segment nothing but its options and its checksum, which is as right as it was.
+void check_options_only(const Bytes& before, const Bytes& after) {
   const auto t = find_transport(before);
-  FUZZ_CHECK(t && t->protocol == 6 && t->is_first && (before[t->offset + 13] & 2) != 0);
+  FUZZ_CHECK(t && t->protocol == 6 && t->is_first);
   const size_t options = t->offset + 20, end = t->offset + (before[t->offset + 12] >> 4) * size_t{4};
   for (size_t i = 0; i < before.size(); ++i) {
     const bool checksum = i == t->offset + 16 || i == t->offset + 17;
@@ -33,7 +31,27 @@ void clamp(const Bytes& before, uint16_t mtu) {
   }
   // 0 and 0xffff are one sum.
   FUZZ_CHECK(tcp_sum(before, t->offset) % 0xffff == tcp_sum(after, t->offset) % 0xffff);
+}
+
+void clamp(const Bytes& before, uint16_t mtu) {
+  Bytes after = before;
+  const bool changed = clamp_mss(after, mtu);
+  FUZZ_CHECK(changed || after == before);
+  if (!changed) return;
+  check_options_only(before, after);
+  FUZZ_CHECK((before[find_transport(before)->offset + 13] & 2) != 0);
   FUZZ_CHECK(!clamp_mss(after, mtu));
+}
+
+void stamp(const Bytes& before, uint32_t least) {
+  Bytes after = before;
+  const TcpTimestamp was = timestamp_of(before);
+  const bool changed = raise_timestamp(after, least);
+  FUZZ_CHECK(changed == (was.present && !was.sealed && is_earlier(was.value, least)));
+  FUZZ_CHECK(changed || after == before);
+  if (!changed) return;
+  check_options_only(before, after);
+  FUZZ_CHECK(timestamp_of(after).value == least);
 }
 
 void tell(const Bytes& packet, uint16_t mtu) {
@@ -62,6 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto mtu = static_cast<uint16_t>(data[0] << 8 | data[1]);
   const Bytes packet(data + 2, data + std::min<size_t>(size, 2 + 2048));
   clamp(packet, mtu);
+  stamp(packet, mtu * 0x10001u);
   tell(packet, mtu);
   return 0;
 }

@@ -192,7 +192,7 @@ void super_packets() {
   }
 }
 
-// SYNs with the option in several places, and packets that are too large, behind an MTU of 1280.
+// SYNs with the option in several places, timestamps, signed or not, and packets that are too large, behind an MTU of 1280.
 void inner_packets() {
   for (const bool v6 : {false, true}) {
     const std::string family = v6 ? "6" : "4";
@@ -200,6 +200,11 @@ void inner_packets() {
     put("inner_packet", "syn" + family, join({5, 0}, hawser::testing::make_packet(spec)));
     spec.options = {1, 2, 4, 5, 180, 3, 3, 7};
     put("inner_packet", "odd" + family, join({5, 0}, hawser::testing::make_packet(spec)));
+    spec.flags = 0x10;
+    spec.options = {1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 7};
+    put("inner_packet", "stamped" + family, join({5, 0}, hawser::testing::make_packet(spec)));
+    spec.options.insert(spec.options.end(), {19, 4, 1, 2});
+    put("inner_packet", "signed" + family, join({5, 0}, hawser::testing::make_packet(spec)));
     put("inner_packet", "large" + family, join({5, 0}, hawser::testing::make_packet({.v6 = v6, .udp = true, .payload = 1300})));
   }
 }

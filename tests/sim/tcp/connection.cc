@@ -47,6 +47,7 @@ void TcpConnection::send_syn() {
   s.mss = static_cast<uint16_t>(host_.mtu() - 40);
   s.echo = last_timestamp_;
   send(s);
+  syn_sent_ = loop_.now();
   syn_timer_.set(loop_.now() + Duration::seconds(int64_t{1} << std::min(syn_tries_++, 5)));
 }
 
@@ -88,10 +89,16 @@ void TcpConnection::on_packet(ByteSpan packet) {
     state_ = State::established;
     syn_timer_.cancel();
     sender_stats_ = true;
+    measure_handshake();
     sender_->start(s->window);
     if (established_action_) established_action_();
   }
   if (state_ == State::established) on_data(*s);
+}
+
+// The first round trip, unless it is not known which SYN was answered.
+void TcpConnection::measure_handshake() {
+  if (syn_tries_ == 1) sender_->on_handshake(loop_.now() - syn_sent_);
 }
 
 void TcpConnection::establish(const Segment& s) {
@@ -101,6 +108,7 @@ void TcpConnection::establish(const Segment& s) {
   sender_ = std::make_unique<TcpSender>(loop_, settings_.congestion, mss,
                                         [this](uint64_t offset, uint32_t length) { send_segment(offset, length); });
   sender_stats_ = true;
+  measure_handshake();
   send_segment(0, 0);
   sender_->write(written_early_);
   sender_->start(settings_.window);

@@ -34,6 +34,7 @@ class TcpConnection final : private PacketHandler {
   void on_packet(ByteSpan packet) override;
   void on_data(const Segment& s);
   void establish(const Segment& s);
+  void measure_handshake();
   void send_syn();
   void send_segment(uint64_t offset, uint32_t length);
   void send(Segment& s);
@@ -50,6 +51,7 @@ class TcpConnection final : private PacketHandler {
   State state_ = State::listening;
   Timer syn_timer_;
   int syn_tries_ = 0;
+  Time syn_sent_;
   TcpReceiver receiver_;
   std::unique_ptr<TcpSender> sender_;
   bool sender_stats_ = false;

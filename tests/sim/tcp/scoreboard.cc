@@ -24,7 +24,7 @@ void Scoreboard::on_resent(SentSegment& s, Time now) {
   ++s.transmissions;
 }
 
-void Scoreboard::arrived(SentSegment& s, Time now, AckOutcome& outcome) {
+void Scoreboard::arrived(SentSegment& s, Duration least, Time now, AckOutcome& outcome) {
   outcome.delivered += s.length;
   if (s.lost) {
     s.lost = false;
@@ -39,7 +39,7 @@ void Scoreboard::arrived(SentSegment& s, Time now, AckOutcome& outcome) {
   }
   highest_sacked_ = std::max(highest_sacked_, s.end());
   // A retransmission acknowledged faster than ever possible was not what arrived (RFC 8985, 6.2 step 2).
-  const bool ambiguous = s.transmissions > 1 && now - s.sent_at < rack_rtt_ / 2;
+  const bool ambiguous = s.transmissions > 1 && now - s.sent_at < least;
   if (!ambiguous && (s.sent_at > rack_sent_ || (s.sent_at == rack_sent_ && s.end() > rack_end_))) {
     rack_sent_ = s.sent_at;
     rack_end_ = s.end();
@@ -47,7 +47,7 @@ void Scoreboard::arrived(SentSegment& s, Time now, AckOutcome& outcome) {
   }
 }
 
-void Scoreboard::on_cumulative(uint64_t ack, Time now, AckOutcome& outcome) {
+void Scoreboard::on_cumulative(uint64_t ack, Duration least, Time now, AckOutcome& outcome) {
   outcome.advanced = outcome.advanced || ack > unacked_;
   unacked_ = std::max(unacked_, ack);
   while (!segments_.empty() && segments_.front().end() <= ack) {
@@ -55,18 +55,18 @@ void Scoreboard::on_cumulative(uint64_t ack, Time now, AckOutcome& outcome) {
     if (s.sacked) {
       --sacked_;
     } else {
-      arrived(s, now, outcome);
+      arrived(s, least, now, outcome);
     }
     segments_.pop_front();
   }
 }
 
-void Scoreboard::on_selective(uint64_t begin, uint64_t end, Time now, AckOutcome& outcome) {
+void Scoreboard::on_selective(uint64_t begin, uint64_t end, Duration least, Time now, AckOutcome& outcome) {
   auto it = std::lower_bound(segments_.begin(), segments_.end(), begin,
                              [](const SentSegment& s, uint64_t at) { return s.begin < at; });
   for (; it != segments_.end() && it->end() <= end; ++it) {
     if (it->sacked) continue;
-    arrived(*it, now, outcome);
+    arrived(*it, least, now, outcome);
     it->sacked = true;
     ++sacked_;
   }
@@ -83,7 +83,6 @@ uint64_t Scoreboard::detect_losses(const RttEstimator& rtt, bool in_recovery, Ti
   uint64_t newly = 0;
   for (SentSegment& s : segments_) {
     if (s.sacked || s.lost) continue;
-    if (s.begin >= highest_sacked_ && s.transmissions == 1) break;  // nothing above it arrived, nor below here
     if (s.sent_at > rack_sent_ || (s.sent_at == rack_sent_ && s.end() > rack_end_)) continue;
     const Time deadline = s.sent_at + rack_rtt_ + window;
     if (deadline <= now) {

@@ -30,10 +30,10 @@ class Scoreboard {
   void on_sent(uint64_t begin, uint32_t length, Time now);
   void on_resent(SentSegment& segment, Time now);
 
-  // All below `ack` has arrived.
-  void on_cumulative(uint64_t ack, Time now, AckOutcome& outcome);
+  // All below `ack` has arrived. `least`: the shortest round trip ever measured.
+  void on_cumulative(uint64_t ack, Duration least, Time now, AckOutcome& outcome);
   // [begin, end) has arrived.
-  void on_selective(uint64_t begin, uint64_t end, Time now, AckOutcome& outcome);
+  void on_selective(uint64_t begin, uint64_t end, Duration least, Time now, AckOutcome& outcome);
   // RACK: marks as lost what was sent long enough before something that has arrived; returns the bytes newly lost. When
   // some segments may only be lost later, `check_again` is set to that moment.
   uint64_t detect_losses(const RttEstimator& rtt, bool in_recovery, Time now, Time& check_again);
@@ -53,7 +53,7 @@ class Scoreboard {
   bool any_sacked() const { return sacked_ > 0; }
 
  private:
-  void arrived(SentSegment& s, Time now, AckOutcome& outcome);
+  void arrived(SentSegment& s, Duration least, Time now, AckOutcome& outcome);
 
   std::deque<SentSegment> segments_;
   uint64_t unacked_ = 0;

@@ -37,9 +37,9 @@ void TcpSender::on_ack(uint64_t ack, std::span<const std::pair<uint64_t, uint64_
   const Time now = loop_.now();
   peer_window_ = peer_window;
   AckOutcome outcome;
-  board_.on_cumulative(ack, now, outcome);
+  board_.on_cumulative(ack, rtt_.min(), now, outcome);
   for (const auto& [begin, end] : sack) {
-    if (begin >= ack) board_.on_selective(begin, end, now, outcome);
+    if (begin >= ack) board_.on_selective(begin, end, rtt_.min(), now, outcome);
   }
   count_duplicates(ack, sack);
   if (outcome.rtt.ns >= 0) rtt_.on_sample(outcome.rtt);

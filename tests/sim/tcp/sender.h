@@ -31,6 +31,7 @@ class TcpSender {
   uint64_t next_offset() const { return next_; }
   const TcpSenderStats& stats() const { return stats_; }
   const CongestionWindow& window() const { return window_; }
+  void on_handshake(Duration rtt) { rtt_.on_sample(rtt); }
   const RttEstimator& rtt() const { return rtt_; }
   static constexpr uint64_t kForever = uint64_t{1} << 60;
 

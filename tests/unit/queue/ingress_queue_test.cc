@@ -199,7 +199,7 @@ TEST_CASE("a flow that is told to wait lets others pass") {
 // 100 packets stand in the queue, one is taken every 10 ms, and between the takes the scheduler makes the flow wait.
 uint64_t drops_while_waiting(bool on_purpose) {
   Harness h;
-  h.q.set_target(Duration::millis(20));
+  h.q.set_rtt(Duration::millis(20), Duration::millis(20));
   for (int i = 0; i < 100; ++i) h.put(1000, 1400);
   IngressHead head;
   for (int i = 0; i < 60; ++i) {

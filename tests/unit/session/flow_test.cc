@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/big_endian.h"
 #include "tests/unit/session/test_net.h"
 
 namespace hawser::test {
@@ -134,6 +135,7 @@ TEST_CASE("the acks of a download do not wait for one that was lost, and data be
     p[9] = 6;
     p[32] = 0x50;
     p[33] = 0x10;
+    if (p.size() > 40) put32(p, 24, i / 100 * 560);
     if (p.size() == 40) sent.push_back(net.now);
     net.send_to_server(p);
     net.run(Duration::millis(2));

@@ -97,9 +97,10 @@ std::optional<PacketHeaders> parse_packet(ByteSpan p, uint64_t seed) {
       h.syn = (tcp[13] & kSyn) != 0;
       const size_t header = static_cast<size_t>(tcp[12] >> 4) * 4;
       h.pure_ack = tcp.size() == header && (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) == kAck;
-      if (tcp.size() > header && (tcp[13] & (kFin | kSyn | kRst | kUrg)) == 0) {
+      if (header >= 20 && tcp.size() > header && (tcp[13] & (kFin | kSyn | kRst | kUrg)) == 0) {
         h.tcp_begin = get32(tcp, 4);
         h.tcp_end = h.tcp_begin + static_cast<uint32_t>(tcp.size() - header);
+        h.tcp_says = uint64_t{get32(tcp, 8)} << 16 | get16(tcp, 14);
       }
     }
   }

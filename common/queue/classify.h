@@ -19,6 +19,7 @@ struct PacketHeaders {
   bool syn = false;         // of a TCP connection's first exchange
   bool pure_ack = false;    // TCP without data, beginning or end
   uint32_t tcp_begin = 0, tcp_end = 0;  // sequence numbers of TCP's data; equal when there is none, or more than data
+  uint64_t tcp_says = 0;                // its acknowledgement and its window
   PacketClass marked;       // by DSCP, protocol and size alone; the queue knows more (rate)
 };
 

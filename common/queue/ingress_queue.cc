@@ -103,7 +103,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   Flow& f = flow_for(headers.flow_hash);
   const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
   TcpRetransmissions::Mark tcp = TcpRetransmissions::mark_of(headers);
-  const auto place = f.retransmissions.place(tcp, packet.bytes(), under_way_, now);
+  const auto place = f.retransmissions.place(tcp, headers, packet.bytes(), round_trip_, now);
   if (place == TcpRetransmissions::Place::none) {
     drops.count(DropReason::ingress_duplicate);
     return;
@@ -214,6 +214,14 @@ bool IngressQueue::codel_says_drop(Flow& f, Time now) {
   return true;
 }
 
+// What TCP sent again stays, whether it has passed the queue or was left out: its sender knows already. CoDel's clock waits.
+bool IngressQueue::codel_spares(Flow& f, const Node& n, Time now) {
+  if (!n.tcp.first && !f.retransmissions.is_told(n.tcp)) return false;
+  if (!n.tcp.first && !over_target(f, now)) f.dropping = false;  // what went first has not waited: it says nothing of the queue
+  if (f.dropping) f.drop_next = std::max(f.drop_next, now);
+  return true;
+}
+
 void IngressQueue::begin_round() {
   ++round_;
   current_ = 0;
@@ -257,9 +265,8 @@ bool IngressQueue::head(IngressHead& out, Time now, DropCounters& drops) {
       f.waiting_since = Time{};
     }
     Node& n = nodes_[f.head - 1];
-    // What was marked stays, however often its turn comes before it may leave; so does what TCP sent again, whether it has passed
-    // the queue or was left out: its sender knows already.
-    if (!n.marked && !n.tcp.first && !f.retransmissions.is_told(n.tcp) && codel_says_drop(f, now)) {
+    // What was marked stays, however often its turn comes before it may leave.
+    if (!n.marked && !codel_spares(f, n, now) && codel_says_drop(f, now)) {
       if (n.ecn == 1 || n.ecn == 2) {
         set_ecn(n.packet.writable(), 3);  // RFC 8290, 4.2: an ECN-capable packet is marked instead
         n.ecn = 3;
@@ -285,7 +292,7 @@ Packet IngressQueue::pop(Time now) {
   const TcpRetransmissions::Mark tcp = nodes_[f.head - 1].tcp;
   const Time enqueued = nodes_[f.head - 1].enqueued;
   Packet p = take_head(f);
-  f.retransmissions.on_taken(tcp, enqueued, under_way_, now, p.writable());
+  f.retransmissions.on_taken(tcp, enqueued, round_trip_, now, p.writable());
   f.deficit -= static_cast<int64_t>(p.size());
   return p;
 }
@@ -302,8 +309,8 @@ size_t IngressQueue::memory_bytes() const {
          (tables_ ? sizeof *tables_ : 0);
 }
 
-void IngressQueue::set_rtt(Duration inner_rtt, Duration target_rtt) {
-  under_way_ = inner_rtt;
+void IngressQueue::set_rtt(Duration tunnel_rtt, Duration target_rtt) {
+  round_trip_ = tunnel_rtt;
   target_ = std::clamp(target_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
   // RFC 8289, 4.2: an interval is at least the RTT, so that a sender has time to react before it is told again.
   interval_ = std::clamp(target_rtt + target_, kCoDelInterval, kCoDelInterval * 4);

@@ -52,9 +52,9 @@ class IngressQueue {
   size_t bytes() const { return bytes_; }
   size_t packets() const { return packets_; }
   size_t memory_bytes() const;
-  // What an inner flow sees now, and the one by which the sojourn goes that is tolerated in backlogged flows: about a third of
-  // it, within bounds. A CUBIC that is cut to 0.7 then still fills the links.
-  void set_rtt(Duration inner_rtt, Duration target_rtt);
+  // The round trip after which it is known what has arrived, and the one by which the sojourn goes that is tolerated in
+  // backlogged flows: .43 of it, within bounds. A CUBIC that is cut to 0.7 then still fills the links.
+  void set_rtt(Duration tunnel_rtt, Duration target_rtt);
 
  private:
   struct Node {
@@ -117,6 +117,7 @@ class IngressQueue {
   void drop_after(Flow& f, uint32_t before);
   Time control_law(Time t, uint32_t count) const;
   bool codel_says_drop(Flow& f, Time now);
+  bool codel_spares(Flow& f, const Node& n, Time now);
   bool over_target(Flow& f, Time now);
   void release_flow(uint32_t flow);
 
@@ -137,7 +138,7 @@ class IngressQueue {
   Time shown_at_;
   Duration target_ = kCoDelTargetSparse;
   Duration interval_ = kCoDelInterval;
-  Duration under_way_{};  // so long a packet takes to be known to have arrived
+  Duration round_trip_{};
 };
 
 }  // namespace hawser

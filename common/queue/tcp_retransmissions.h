@@ -1,8 +1,8 @@
-// What TCP sends again, in one flow queue. What was lost goes before what waits of its connection: its receiver can only store
-// the rest until it has it, and a queue's length would be added to each stall. RACK (RFC 8985) then counts all as lost that was
-// sent before that segment and is not there yet: what still waits, or left just now for a tunnel that repairs it, is not taken
-// twice. And what went last is stamped as if it were sent after what went first, else its receiver would take it for an old
-// connection's (common/queue/tcp_timestamp.h).
+// What TCP sends again, in one flow queue. What was dropped here goes before what waits of its connection: its receiver can
+// only store the rest until it has it, and a queue's length would be added to each stall. RACK (RFC 8985) then counts all as
+// lost that was sent before that segment and is not there yet: what still waits, or waited and has just left for a tunnel that
+// repairs it, is not taken twice. And what was passed is stamped as if it were sent after what passed it, else its receiver
+// would take it for an old connection's (common/queue/tcp_timestamp.h).
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ class TcpRetransmissions {
   struct Mark {
     uint32_t connection = 0;  // 0: no TCP
     uint32_t end = 0;         // the sequence number after its last byte
-    uint16_t data = 0;        // bytes of it
+    uint16_t data = 0;        // bytes of it; 0 also when it carries more than data
     bool first = false;       // it was placed first
     uint32_t begin() const { return end - data; }
   };
@@ -33,122 +33,150 @@ class TcpRetransmissions {
 
   bool has_seen_any() const { return connection_ != 0; }
 
-  // Where the segment belongs that comes now; what left less than `under_way` ago is on its way. Connections that share a flow
-  // queue take turns at being remembered: no segment is judged by another connection's numbers.
-  Place place(const Mark& m, ByteSpan packet, Duration under_way, Time now) {
+  // Where the segment belongs that comes now; what left less than `round_trip` ago may be under way through the tunnel.
+  // Connections that share a flow queue take turns at being remembered: no segment is judged by another's numbers.
+  Place place(const Mark& m, const PacketHeaders& h, ByteSpan packet, Duration round_trip, Time now) {
+    if (h.syn && m.connection == connection_) connection_ = 0;
     if (!m.data) return Place::last;
-    if (m.connection != connection_ || is_earlier(end_, m.end)) {
-      if (m.connection != connection_) told_until_ = m.begin();
-      if (m.connection != connection_ || m.begin() != end_) begin_whole(m.begin());
-      connection_ = m.connection;
-      end_ = m.end;
-      return Place::last;
+    if (m.connection != connection_ || is_far(m.end)) {
+      begin_anew(m);
+    } else if (is_earlier(end_, m.end)) {
+      if (m.begin() != end_) waiting_from_ = m.begin();
+    } else {
+      return place_known(m, h, packet, round_trip, now);
     }
-    if ((stamped_ && stamped_ != m.connection) || timestamp_of(packet).sealed) return Place::last;
-    if (!is_earlier(m.begin(), waiting_from_)) {
-      told_until_ = later(told_until_, m.end);
-      return Place::none;
-    }
-    if (is_under_way(m, under_way, now)) {
-      left_out_until_ = later(left_out_until_, m.end);
-      return Place::none;
-    }
-    stamped_ = m.connection;
-    passed_at_ = now;
-    return Place::first;
+    end_ = m.end;
+    says_ = h.tcp_says;
+    return Place::last;
   }
 
   // Its sender counts the segment as lost and as sent again: it must not be dropped on top of that.
-  bool is_told(const Mark& m) const { return m.data && m.connection == connection_ && !is_earlier(told_until_, m.end); }
+  bool is_told(const Mark& m) const { return m.data && m.connection == connection_ && told_.holds(m); }
 
   // A segment is dropped.
   void on_dropped(const Mark& m) {
     if (!m.data || m.first || m.connection != connection_) return;
     waiting_from_ = later(waiting_from_, m.end);
-    Hole& last = holes_.back();
+    Range& last = holes_.back();
     if (last.end == m.begin()) {
       last.end = m.end;
       return;
     }
-    // What is forgotten is not whole any more.
-    whole_from_ = later(whole_from_, holes_.front().end);
+    // Only behind what is forgotten it is known what came into the tunnel.
+    passed_.begin = later(passed_.begin, holes_.front().end);
     std::copy(holes_.begin() + 1, holes_.end(), holes_.begin());
     last = {m.begin(), m.end};
   }
 
   // A segment is taken, to be sent.
-  void on_taken(const Mark& m, Time enqueued, Duration under_way, Time now, MutableByteSpan packet) {
+  void on_taken(const Mark& m, Time enqueued, Duration round_trip, Time now, MutableByteSpan packet) {
     if (m.data && !m.first && m.connection == connection_) {
-      if (now - taken_[0].at > under_way * (1.0 / (taken_.size() - 1))) remember(now);
+      if (now - taken_[0].at > round_trip * (1.0 / (taken_.size() - 1))) {
+        std::copy_backward(taken_.begin(), taken_.end() - 1, taken_.end());
+        taken_[0] = {now, waiting_from_};
+      }
       waiting_from_ = later(waiting_from_, m.end);
-      told_until_ = later(told_until_, waiting_from_);
+      told_.begin = later(told_.begin, waiting_from_);
+      told_.end = later(told_.end, waiting_from_);
     }
-    if (!m.connection || m.connection != stamped_) return;
-    if (m.first) {
-      const TcpTimestamp t = timestamp_of(packet);
-      if (t.present && (!has_least_ || is_earlier(least_, t.value))) least_ = t.value;
-      has_least_ = has_least_ || t.present;
-    } else if (enqueued > passed_at_) {
-      stamped_ = 0;  // what passed it is gone, and what follows was sent later
-      has_least_ = false;
-    } else if (has_least_) {
-      raise_timestamp(packet, least_);
-    }
+    stamp(m, enqueued, packet);
   }
 
  private:
+  struct Range {
+    uint32_t begin = 0, end = 0;
+    bool empty() const { return !is_earlier(begin, end); }
+    bool holds(const Mark& m) const { return !is_earlier(m.begin(), begin) && !is_earlier(end, m.end); }
+    bool touches(const Mark& m) const { return is_earlier(m.begin(), end) && is_earlier(begin, m.end); }
+  };
   // When what was not taken yet began with this sequence number.
   struct Taken {
     Time at;
     uint32_t from = 0;
   };
 
-  struct Hole {
-    uint32_t begin = 0, end = 0;
-  };
-
   static uint32_t later(uint32_t a, uint32_t b) { return is_earlier(a, b) ? b : a; }
 
-  // What comes before is not, or not whole, in the tunnel.
-  void begin_whole(uint32_t from) {
-    whole_from_ = waiting_from_ = left_out_until_ = from;
+  // No window is so long: another connection by the same ports, or no segment of it at all.
+  bool is_far(uint32_t end) const {
+    constexpr int32_t kFar = 64 << 20;
+    const auto distance = static_cast<int32_t>(end - end_);
+    return distance > kFar || distance < -kFar;
+  }
+
+  void begin_anew(const Mark& m) {
+    connection_ = m.connection;
+    waiting_from_ = m.begin();
+    told_ = passed_ = {m.begin(), m.begin()};
+    left_out_until_ = m.begin();
     taken_.fill({});
-    holes_.fill({from, from});
+    holes_.fill({m.begin(), m.begin()});
   }
-  void remember(Time now) {
-    // All numbers follow, so that none is ever half of their range behind and seems to lie ahead.
-    if (taken_.back().at.is_set()) whole_from_ = later(whole_from_, taken_.back().from);
-    left_out_until_ = later(left_out_until_, whole_from_);
-    std::copy_backward(taken_.begin(), taken_.end() - 1, taken_.end());
-    taken_[0] = {now, waiting_from_};
+
+  // Of a segment that ends at or before what the connection has sent already. One that says something new beside its data, by
+  // its acknowledgement or its window, is always taken.
+  Place place_known(const Mark& m, const PacketHeaders& h, ByteSpan packet, Duration round_trip, Time now) {
+    if ((stamped_ && stamped_ != m.connection) || timestamp_of(packet).sealed) return Place::last;
+    const uint32_t under_way_from = taken_since(now - round_trip);
+    if (std::any_of(holes_.begin(), holes_.end(), [&](const Range& hole) { return hole.touches(m); })) {
+      stamped_ = m.connection;
+      passed_at_ = now;
+      pass(under_way_from);
+      return Place::first;
+    }
+    if (h.tcp_says != says_) return Place::last;
+    if (is_earlier(m.begin(), waiting_from_)) {
+      // Once: what was lost beyond the tunnel soon after its arrival there, before we know of that, looks the same.
+      if (!passed_.holds(m) || is_earlier(m.begin(), under_way_from) || is_earlier(m.begin(), left_out_until_))
+        return Place::last;
+      left_out_until_ = m.end;
+    }
+    const uint32_t waits = later(m.begin(), waiting_from_);
+    told_.begin = told_.empty() || is_earlier(waits, told_.begin) ? waits : told_.begin;
+    told_.end = later(told_.end, m.end);
+    pass(under_way_from);  // the acknowledgement of what is left out will seem to be of what was sent now
+    return Place::none;
   }
+
+  // All that waits was sent before something that will be there sooner, or seem so.
+  void pass(uint32_t under_way_from) {
+    if (is_earlier(passed_.end, under_way_from)) passed_.begin = waiting_from_;
+    passed_.end = end_;
+  }
+
   // From where on all, but for the holes, waits or was taken after `since`.
-  uint32_t whole_from(Time since) const {
+  uint32_t taken_since(Time since) const {
     uint32_t from = waiting_from_;
     for (const Taken& t : taken_) {
       if (t.at > since) from = t.from;
     }
-    return later(from, whole_from_);
+    return from;
   }
-  // Only for a while after a segment went first, and once: what was lost beyond the tunnel soon after its arrival there, before
-  // we know of that, looks the same.
-  bool is_under_way(const Mark& m, Duration under_way, Time now) const {
-    constexpr int kRoundTrips = 4;  // its acknowledgement, and what the sender makes of that
-    return passed_at_.is_set() && now - passed_at_ < under_way * kRoundTrips && !is_earlier(m.begin(), whole_from(now - under_way)) &&
-           !is_earlier(m.begin(), left_out_until_) && !was_dropped(m);
-  }
-  bool was_dropped(const Mark& m) const {
-    return std::any_of(holes_.begin(), holes_.end(),
-                       [&](const Hole& h) { return is_earlier(m.begin(), h.end) && is_earlier(h.begin, m.end); });
+
+  void stamp(const Mark& m, Time enqueued, MutableByteSpan packet) {
+    if (!stamped_) return;
+    if (!m.first && enqueued > passed_at_) {
+      stamped_ = 0;  // what passed it is gone, and what follows was sent later
+      has_least_ = false;
+    }
+    if (m.connection != stamped_) return;
+    if (m.first) {
+      const TcpTimestamp t = timestamp_of(packet);
+      if (t.present && (!has_least_ || is_earlier(least_, t.value))) least_ = t.value;
+      has_least_ = has_least_ || t.present;
+    } else if (has_least_) {
+      raise_timestamp(packet, least_);
+    }
   }
 
   uint32_t connection_ = 0;       // the one seen last
   uint32_t end_ = 0;              // the sequence number after the last byte it has sent
-  uint32_t whole_from_ = 0;       // from here on to the end all of it came without a gap
-  std::array<Hole, 6> holes_{};   // but these were dropped; latest last
-  uint32_t waiting_from_ = 0;     // from here on it waits
-  std::array<Taken, 5> taken_{};  // latest first, a quarter of the way through the tunnel apart
-  uint32_t told_until_ = 0;       // of what waits so much was sent again
+  uint64_t says_ = 0;             // what its latest segment says beside its data
+  uint32_t waiting_from_ = 0;     // from here on to the end all of it waits, without a gap
+  std::array<Range, 8> holes_{};  // what was dropped; latest last
+  std::array<Taken, 5> taken_{};  // latest first, a quarter of the round trip apart
+  Range told_;                    // of what waits so much was sent again
+  Range passed_;                  // waited when something went first or was left out, but for the holes
   uint32_t left_out_until_ = 0;   // of what is under way so much was sent again
   uint32_t stamped_ = 0;          // the one of which a segment has passed others; 0: none
   bool has_least_ = false;

@@ -366,7 +366,7 @@ void Session::update_estimates(Time now) {
   // A path that stopped carrying a moment ago still has packets under way, which others wait for.
   constexpr Duration kStillMatters = Duration::seconds(1);
   size_t carrying = 0;
-  Duration slowest{}, slowest_used{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
+  Duration slowest{}, slowest_used{}, slowest_carrying{}, longest_rtt{}, patience{}, low = Duration::infinite(), high{-Duration::infinite().ns};
   bool any_owd = false, lossy = false;
   for (const auto& p : paths_) {
     if (!p->rtt.has_sample() || (!p->carries_data() && now - p->last_received > kStillMatters)) continue;
@@ -376,7 +376,9 @@ void Session::update_estimates(Time now) {
       // An inner flow has to keep its rate through the path's jitter, too (four variances, as RFC 6298, 2.3 has them), and while
       // others in the network's queue, which is then longer than we alone leave, take and give back.
       const Duration others = std::max(Duration{}, p->rtt.smoothed() - p->rtt.min() * kOwnQueueOfRtt);
-      slowest_used = std::max(slowest_used, p->rtt.smoothed() + p->rtt.variance() * 4 + others * kOthersQueueCounts);
+      const Duration with_jitter = p->rtt.smoothed() + p->rtt.variance() * 4;
+      slowest_carrying = std::max(slowest_carrying, with_jitter);
+      slowest_used = std::max(slowest_used, with_jitter + others * kOthersQueueCounts);
     }
     slowest = std::max(slowest, p->rtt.smoothed());
     longest_rtt = std::max(longest_rtt, p->rtt.smoothed() + p->rtt.variance() * 2);
@@ -388,9 +390,9 @@ void Session::update_estimates(Time now) {
   }
   if (longest_rtt.ns == 0) return;
   // What an inner flow sees: order makes it as slow as the slowest path it uses, and repairs of frequent losses add a trip.
-  const Duration inner_rtt = slowest_used + (lossy ? slowest_used * 1.5 : Duration{});
-  const Duration queue_rtt = queue_rtt_.update(inner_rtt, carrying, now);
-  if (queue_rtt.ns > 0) ingress_.set_rtt(inner_rtt, queue_rtt);
+  const double trips = lossy ? 2.5 : 1;
+  const Duration queue_rtt = queue_rtt_.update(slowest_used * trips, carrying, now);
+  if (queue_rtt.ns > 0) ingress_.set_rtt(slowest_carrying * trips, queue_rtt);
   // The peer notices a dead path after its patience, then repairs within a trip; two paths may differ by the spread.
   const Duration spread = any_owd ? std::max(Duration{}, high - low) : slowest / 2;
   resequencer_.set_wait(patience + longest_rtt + spread);

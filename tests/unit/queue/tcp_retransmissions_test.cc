@@ -39,7 +39,7 @@ struct Queue {
   DropCounters drops;
   Time now{1'000'000'000};
 
-  explicit Queue(Duration under_way = {}) { queue.set_rtt(under_way, Duration::millis(20)); }
+  explicit Queue(Duration round_trip = {}) { queue.set_rtt(round_trip, Duration::millis(20)); }
   void put(const PacketSpec& spec) {
     const Bytes bytes = testing::make_packet(spec);
     queue.enqueue(pool.copy_of(bytes), *parse_packet(bytes, 1), now, drops);
@@ -60,6 +60,8 @@ struct Queue {
     const Bytes b = get_bytes();
     return b.empty() ? -1 : static_cast<int>(get32(b, 24) - kBegin) / 1000;
   }
+  // Drops the front of what waits.
+  void drop_front() { queue.make_room(drops); }
   // Takes one packet every 10 ms until CoDel has dropped one, which it returns.
   int drop_one(int next) {
     const uint64_t before = drops[DropReason::ingress_aqm];
@@ -87,22 +89,33 @@ uint16_t port_beside(uint16_t port) {
 
 }  // namespace
 
-TEST_CASE("sent again: what CoDel dropped goes first, in its order, and is not dropped again") {
+TEST_CASE("sent again: what CoDel dropped goes first and is not dropped again") {
   Queue q;
   q.fill(0, 60);
   const int dropped = q.drop_one(0);
   REQUIRE(dropped > 0);
   const uint64_t drops = q.drops[DropReason::ingress_aqm];
   q.put(dropped);
-  q.put(0);
   q.now = q.now + Duration::millis(300);
   CHECK(q.get() == dropped);
-  CHECK(q.get() == 0);
   CHECK(q.drops[DropReason::ingress_aqm] == drops);
   CHECK(q.left_out() == 0);
 }
 
-TEST_CASE("sent again: what waits is not taken twice, nor dropped after that") {
+TEST_CASE("sent again: several go first in their order, across the numbers' end; a full queue drops something else") {
+  Queue q;
+  q.fill(0, 9);
+  for (int i = 0; i < 6; ++i) q.drop_front();
+  q.put(0);
+  q.put(2);
+  q.put(5);
+  CHECK(q.get() == 0);
+  q.put(1);
+  q.drop_front();
+  for (const int i : {2, 5, 1, 7, 8, -1}) CHECK(q.get() == i);
+}
+
+TEST_CASE("sent again: what waits is not taken twice, nor dropped after that; CoDel goes on behind it without haste") {
   Queue q;
   q.fill(0, 60);
   const int dropped = q.drop_one(0);
@@ -110,58 +123,65 @@ TEST_CASE("sent again: what waits is not taken twice, nor dropped after that") {
   const uint64_t drops = q.drops[DropReason::ingress_aqm];
   for (int i = dropped + 2; i < 60; ++i) q.put(i);
   CHECK(q.left_out() == 60u - static_cast<unsigned>(dropped) - 2);
+  q.fill(60, 120);
   for (int i = dropped + 2; i < 60; ++i) {
     q.now = q.now + Duration::millis(10);
     CHECK(q.get() == i);
   }
-  CHECK(q.get() == -1);
   CHECK(q.drops[DropReason::ingress_aqm] == drops);
+  CHECK(q.drop_one(60) >= 60);
+  CHECK(q.drops[DropReason::ingress_aqm] == drops + 1);
 }
 
-TEST_CASE("sent again: what is under way is left out, once, after something went first, also when nothing else waits") {
+TEST_CASE("sent again: what was passed and has just left is left out, once; everything else that left keeps its place") {
   for (const bool waits : {true, false}) {
     Queue q(Duration::millis(40));
-    for (int i = 0; i < 20; ++i) {
-      q.put(i);
-      CHECK(q.get() == i);
-      q.now = q.now + Duration::millis(5);
-    }
-    if (waits) q.put(20);
-    q.put(19);  // nothing went first: it may well have been lost beyond the tunnel
-    CHECK(q.left_out() == 0);
-    CHECK(q.get() == 19);
     q.put(0);
     CHECK(q.get() == 0);
-    // The last 40 ms: 13 to 19, and a quarter of it for the measure's coarseness.
-    for (int i = 15; i < 20; ++i) q.put(i);
-    CHECK(q.left_out() == 5);
-    for (int i = 15; i < 20; ++i) q.put(i);
-    for (int i = 0; i < 11; ++i) q.put(i);
-    CHECK(q.left_out() == 5);
-    for (int i = 15; i < 20; ++i) CHECK(q.get() == i);
-    for (int i = 0; i < 11; ++i) CHECK(q.get() == i);
-    CHECK(q.get() == (waits ? 20 : -1));
-    q.now = q.now + Duration::millis(161);
-    q.put(21);
-    CHECK(q.get() == 21);
-    q.put(21);
-    CHECK(q.get() == 21);
-    CHECK(q.left_out() == 5);
+    q.put(1);
+    q.fill(2, 10);
+    q.drop_front();
+    // Nothing was passed yet: it may well have been lost beyond the tunnel.
+    q.put(0);
+    CHECK(q.left_out() == 0);
+    q.put(1);
+    for (const int i : {1, 2, 3, 4}) {
+      CHECK(q.get() == i);
+      q.now = q.now + Duration::millis(15);
+    }
+    q.put(4);
+    CHECK(q.left_out() == 1);
+    q.put(4);
+    q.put(2);  // 45 ms ago
+    CHECK(q.left_out() == 1);
+    for (const int i : {5, 6, 7, 8, 9, 0, 4, 2}) CHECK(q.get() == i);
+    // Also when nothing waits any more, but only what had been passed.
+    if (waits) q.put(10);
+    q.put(9);
+    CHECK(q.left_out() == 2);
+    if (!waits) q.put(10);
+    CHECK(q.get() == 10);
+    // What was sent before something that was left out is in the same case as what was passed.
+    q.put(10);
+    CHECK(q.left_out() == (waits ? 3 : 2));
+    CHECK(q.get() == (waits ? -1 : 10));
   }
 }
 
-TEST_CASE("sent again: what never came, came in another order, or carries more than data is taken") {
+TEST_CASE("sent again: what never came, came in another order, says something new or carries more than data is taken, and waits") {
   Queue q(Duration::millis(40));
   q.fill(0, 5);
   q.put(6);
   q.fill(8, 10);
   q.put(5);  // late: it was overtaken before it came to us
   q.put(7);
-  PacketSpec end = segment(Queue::kBegin + 9000);
+  PacketSpec end = segment(Queue::kBegin + 9000), acknowledging = segment(Queue::kBegin + 9000), opening = acknowledging;
   end.flags = 0x11;
-  q.put(end);
+  acknowledging.ack += 1;
+  opening.window += 1;
+  for (const PacketSpec& s : {end, acknowledging, opening}) q.put(s);
   CHECK(q.left_out() == 0);
-  for (const int i : {5, 7, 0, 1, 2, 3, 4, 6, 8, 9, 9}) CHECK(q.get() == i);
+  for (const int i : {0, 1, 2, 3, 4, 6, 8, 9, 5, 7, 9, 9, 9}) CHECK(q.get() == i);
 }
 
 TEST_CASE("sent again: more holes than are remembered, and all of what filled them is taken") {
@@ -174,47 +194,58 @@ TEST_CASE("sent again: more holes than are remembered, and all of what filled th
     dropped.push_back(hole);
     next = hole + 2;
   }
-  for (const int i : dropped) q.put(i);
-  for (const int i : dropped) CHECK(q.get() == i);
+  for (size_t i = 4; i < 12; ++i) q.put(dropped[i]);
+  for (size_t i = 4; i < 12; ++i) CHECK(q.get() == dropped[i]);
+  q.put(dropped[3]);
+  CHECK(q.get() == dropped.back() + 2);
   CHECK(q.left_out() == 0);
-  // Between those that are remembered it is known what is under way, before them it is not.
-  q.put(dropped.front() - 1);
-  CHECK(q.left_out() == 0);
-  CHECK(q.get() == dropped.front() - 1);
-  q.put(dropped.back() - 1);
-  CHECK(q.left_out() == 1);
 }
 
-TEST_CASE("sent again: gigabytes later it means nothing any more") {
+TEST_CASE("sent again: a gap in what came takes nothing from CoDel") {
+  Queue q;
+  q.fill(0, 30);
+  q.fill(31, 60);
+  CHECK(q.drop_one(0) > 0);
+}
+
+TEST_CASE("sent again: gigabytes later, after a new beginning or a number from nowhere it means nothing any more") {
+  constexpr uint32_t kStep = 50'000'000;
   Queue q(Duration::millis(40));
   q.fill(0, 3);
   q.put(1);
   CHECK(q.left_out() == 1);
   for (int i = 0; i < 3; ++i) CHECK(q.get() == i);
-  for (uint32_t i = 1; i <= 3; ++i) {
-    q.put(segment(Queue::kBegin + i * 1'000'000'000));
-    q.get();
-    q.now = q.now + Duration::millis(100);
-  }
-  for (int i = 0; i < 60; ++i) q.put(segment(Queue::kBegin + 3'000'001'000 + static_cast<uint32_t>(i) * 1000));
-  for (int i = 0; i < 30; ++i) q.now = q.now + Duration::millis(10), q.get();
+  uint32_t at = Queue::kBegin;
+  for (int i = 0; i < 90; ++i) q.put(segment(at += kStep)), q.get(), q.now = q.now + Duration::millis(20);
+  const auto fill = [&] {
+    for (int i = 0; i < 60; ++i) q.put(segment(at += 1000));
+    for (int i = 0; i < 40; ++i) q.now = q.now + Duration::millis(10), q.get();
+    while (!q.get_bytes().empty()) {
+    }
+  };
+  fill();
   CHECK(q.drops[DropReason::ingress_aqm] > 0);
-}
 
-TEST_CASE("sent again: a full queue drops something else") {
-  Queue q;
-  q.fill(0, 5);
-  CHECK(q.get() == 0);
-  q.put(0);
-  q.queue.make_room(q.drops);
-  CHECK(q.drops[DropReason::ingress_full] == 1);
-  for (const int i : {0, 2, 3, 4}) CHECK(q.get() == i);
+  PacketSpec syn = segment(at - 40'000'000);
+  syn.flags = 2;
+  q.put(syn);
+  at = syn.sequence;
+  const uint64_t before = q.drops[DropReason::ingress_aqm];
+  fill();
+  CHECK(q.drops[DropReason::ingress_aqm] > before);
+
+  q.put(segment(at + 0x7fff0000));
+  q.get();
+  const uint64_t then = q.drops[DropReason::ingress_aqm];
+  fill();
+  CHECK(q.drops[DropReason::ingress_aqm] > then);
+  CHECK(q.left_out() == 1);
 }
 
 TEST_CASE("sent again: those that were passed are stamped as if sent after what passed them, until it is over") {
   Queue q;
   for (uint32_t i = 0; i < 4; ++i) q.put(segment(i * 1000, stamps(50 + i)));
-  CHECK(q.gets(segment(0, stamps(50))));
+  q.drop_front();
   q.put(segment(0, stamps(60)));
   PacketSpec ack = segment(4000, stamps(60));
   ack.payload = 0;
@@ -232,7 +263,7 @@ TEST_CASE("sent again: signed segments keep their place") {
   Queue q;
   const Bytes options = stamps(50, kMd5);
   for (const uint32_t sequence : {0u, 1000u, 2000u}) q.put(segment(sequence, options));
-  CHECK(q.gets(segment(0, options)));
+  q.drop_front();
   q.put(segment(0, options));
   for (const uint32_t sequence : {1000u, 2000u, 0u}) CHECK(q.gets(segment(sequence, options)));
 }
@@ -240,15 +271,22 @@ TEST_CASE("sent again: signed segments keep their place") {
 TEST_CASE("sent again: another connection in the same flow queue keeps its stamps and its place") {
   Queue q;
   const uint16_t other = port_beside(40'000);
+  q.put(segment(0, stamps(40)));
   q.put(segment(0, stamps(900), other));
+  q.put(segment(0, stamps(50)));
   q.put(segment(1000, stamps(50)));
+  q.drop_front();
   q.put(segment(0, stamps(1000)));
+  // The other's came between, so that it is not known whether the first one waits.
   CHECK(q.gets(segment(0, stamps(1000))));
   CHECK(q.gets(segment(0, stamps(900), other)));
+  CHECK(q.gets(segment(0, stamps(1000))));
   CHECK(q.gets(segment(1000, stamps(1000))));
   // In turns: none passes and none is left out, for only one of them is remembered.
   for (const uint32_t sequence : {1000u, 0u, 1000u}) q.put(segment(sequence)), q.put(segment(sequence, {}, other));
-  for (const uint32_t sequence : {1000u, 0u, 1000u}) {
+  q.drop_front();
+  CHECK(q.gets(segment(1000, {}, other)));
+  for (const uint32_t sequence : {0u, 1000u}) {
     CHECK(q.gets(segment(sequence)));
     CHECK(q.gets(segment(sequence, {}, other)));
   }

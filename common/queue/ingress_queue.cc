@@ -67,7 +67,8 @@ IngressQueue::Flow& IngressQueue::flow_for(uint64_t hash) {
 void IngressQueue::release_flow(uint32_t flow) {
   Flow& f = flows_[flow - 1];
   tables_->buckets[f.bucket] = 0;
-  if (f.retransmissions.has_seen_any()) tables_->remembered[f.bucket % kRemembered] = {f.bucket, f.retransmissions};
+  Remembered& r = tables_->remembered[f.bucket % kRemembered];
+  if (f.retransmissions.has_seen_any() || r.bucket == f.bucket) r = {f.bucket, f.retransmissions};
   free_flows_.push_back(flow);
 }
 

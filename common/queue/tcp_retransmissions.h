@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/queue/classify.h"
 #include "common/queue/tcp_timestamp.h"
@@ -41,7 +42,7 @@ class TcpRetransmissions {
     if (m.connection != connection_ || is_far(m.end)) {
       begin_anew(m);
     } else if (is_earlier(end_, m.end)) {
-      if (m.begin() != end_) waiting_from_ = m.begin();
+      if (m.begin() != end_) skip_to(m.begin());
     } else {
       return place_known(m, h, packet, round_trip, now);
     }
@@ -51,11 +52,11 @@ class TcpRetransmissions {
   }
 
   // Its sender counts the segment as lost and as sent again: it must not be dropped on top of that.
-  bool is_told(const Mark& m) const { return m.data && m.connection == connection_ && told_.holds(m); }
+  bool is_told(const Mark& m) const { return m.data && m.connection == connection_ && told_.touches(m); }
 
   // A segment is dropped.
   void on_dropped(const Mark& m) {
-    if (!m.data || m.first || m.connection != connection_) return;
+    if (!is_of_this_life(m) || m.first) return;
     waiting_from_ = later(waiting_from_, m.end);
     Range& last = holes_.back();
     if (last.end == m.begin()) {
@@ -70,14 +71,14 @@ class TcpRetransmissions {
 
   // A segment is taken, to be sent.
   void on_taken(const Mark& m, Time enqueued, Duration round_trip, Time now, MutableByteSpan packet) {
-    if (m.data && !m.first && m.connection == connection_) {
+    if (is_of_this_life(m) && !m.first) {
       if (now - taken_[0].at > round_trip * (1.0 / (taken_.size() - 1))) {
         std::copy_backward(taken_.begin(), taken_.end() - 1, taken_.end());
         taken_[0] = {now, waiting_from_};
       }
       waiting_from_ = later(waiting_from_, m.end);
-      told_.begin = later(told_.begin, waiting_from_);
-      told_.end = later(told_.end, waiting_from_);
+      told_.begin = later(told_.begin, m.end);
+      told_.end = later(told_.end, told_.begin);
     }
     stamp(m, enqueued, packet);
   }
@@ -87,7 +88,7 @@ class TcpRetransmissions {
     uint32_t begin = 0, end = 0;
     bool empty() const { return !is_earlier(begin, end); }
     bool holds(const Mark& m) const { return !is_earlier(m.begin(), begin) && !is_earlier(end, m.end); }
-    bool touches(const Mark& m) const { return is_earlier(m.begin(), end) && is_earlier(begin, m.end); }
+    bool touches(const Mark& m) const { return !empty() && is_earlier(m.begin(), end) && is_earlier(begin, m.end); }
   };
   // When what was not taken yet began with this sequence number.
   struct Taken {
@@ -97,11 +98,20 @@ class TcpRetransmissions {
 
   static uint32_t later(uint32_t a, uint32_t b) { return is_earlier(a, b) ? b : a; }
 
+  // Not one from before the connection was begun anew.
+  bool is_of_this_life(const Mark& m) const { return m.data && m.connection == connection_ && !is_earlier(end_, m.end); }
+
   // No window is so long: another connection by the same ports, or no segment of it at all.
   bool is_far(uint32_t end) const {
     constexpr int32_t kFar = 64 << 20;
     const auto distance = static_cast<int32_t>(end - end_);
     return distance > kFar || distance < -kFar;
+  }
+
+  // What lies between has not come, and may yet.
+  void skip_to(uint32_t begin) {
+    waiting_from_ = begin;
+    left_out_until_ = later(left_out_until_, begin);
   }
 
   void begin_anew(const Mark& m) {
@@ -124,7 +134,7 @@ class TcpRetransmissions {
       pass(under_way_from);
       return Place::first;
     }
-    if (h.tcp_says != says_) return Place::last;
+    if (std::exchange(says_, h.tcp_says) != h.tcp_says) return Place::last;
     if (is_earlier(m.begin(), waiting_from_)) {
       // Once: what was lost beyond the tunnel soon after its arrival there, before we know of that, looks the same.
       if (!passed_.holds(m) || is_earlier(m.begin(), under_way_from) || is_earlier(m.begin(), left_out_until_))
@@ -132,8 +142,10 @@ class TcpRetransmissions {
       left_out_until_ = m.end;
     }
     const uint32_t waits = later(m.begin(), waiting_from_);
-    told_.begin = told_.empty() || is_earlier(waits, told_.begin) ? waits : told_.begin;
-    told_.end = later(told_.end, m.end);
+    if (is_earlier(waits, m.end)) {
+      told_.begin = told_.empty() || is_earlier(waits, told_.begin) ? waits : told_.begin;
+      told_.end = later(told_.end, m.end);
+    }
     pass(under_way_from);  // the acknowledgement of what is left out will seem to be of what was sent now
     return Place::none;
   }

@@ -184,6 +184,79 @@ TEST_CASE("sent again: what never came, came in another order, says something ne
   for (const int i : {0, 1, 2, 3, 4, 6, 8, 9, 5, 7, 9, 9, 9}) CHECK(q.get() == i);
 }
 
+TEST_CASE("sent again: what lies in a gap is no copy, and what was told before the gap stays told") {
+  Queue q(Duration::millis(40));
+  q.fill(0, 30);
+  q.drop_front();
+  for (int i = 1; i < 10; ++i) CHECK(q.get() == i);
+  q.put(0);
+  q.put(31);
+  q.put(0);
+  q.put(30);  // late, after a pass that spans its place
+  CHECK(q.left_out() == 0);
+  CHECK(q.get() == 0);
+  CHECK(q.get() == 0);
+  for (int i = 10; i < 30; ++i) CHECK(q.get() == i);
+  CHECK(q.get() == 31);
+  CHECK(q.get() == 30);
+
+  Queue p;
+  p.fill(0, 60);
+  const int dropped = p.drop_one(0);
+  REQUIRE(dropped > 0);
+  const uint64_t drops = p.drops[DropReason::ingress_aqm];
+  for (int i = dropped + 2; i < 60; ++i) p.put(i);
+  p.put(61);
+  for (int i = dropped + 2; i < 60; ++i) {
+    p.now = p.now + Duration::millis(10);
+    CHECK(p.get() == i);
+  }
+  CHECK(p.drops[DropReason::ingress_aqm] == drops);
+}
+
+TEST_CASE("sent again: segments of an earlier life of the connection say nothing of this one") {
+  Queue q(Duration::millis(40));
+  q.fill(0, 5);
+  // From nowhere: one in whose past half of the numbers lie, but not 2, and one that is far ahead of all.
+  const PacketSpec half = segment(Queue::kBegin + 0x80000000u + 2000), ahead = segment(Queue::kBegin + 0x70000000u);
+  q.put(half);
+  q.put(ahead);
+  q.fill(5, 8);
+  q.put(6);
+  CHECK(q.left_out() == 1);
+  for (int i = 0; i < 5; ++i) CHECK(q.get() == i);
+  CHECK(q.gets(half));
+  CHECK(q.gets(ahead));
+  for (int i = 5; i < 8; ++i) CHECK(q.get() == i);
+  for (int i = 0; i < 3; ++i) {
+    q.now = q.now + Duration::millis(300);
+    q.put(2);
+    CHECK(q.get() == 2);
+  }
+  CHECK(q.left_out() == 1);
+
+  // A new beginning by the same ports, whether or not something of the old one waits.
+  uint32_t at = Queue::kBegin;
+  for (const bool waits : {true, false}) {
+    at -= 10'000'000;
+    PacketSpec syn = segment(at);
+    syn.flags = 2;
+    if (waits) q.put(8);
+    q.put(syn);
+    if (!waits) {
+      CHECK(q.gets(syn));
+      CHECK(q.get_bytes().empty());
+    }
+    for (uint32_t i = 1; i < 5; ++i) q.put(segment(at + i * 1000));
+    const uint64_t before = q.left_out();
+    q.put(segment(at + 3000));
+    CHECK(q.left_out() == before + 1);
+    while (!q.get_bytes().empty()) {
+    }
+    CHECK(q.get_bytes().empty());
+  }
+}
+
 TEST_CASE("sent again: more holes than are remembered, and all of what filled them is taken") {
   Queue q(Duration::seconds(10));
   q.fill(0, 400);
@@ -291,6 +364,19 @@ TEST_CASE("sent again: another connection in the same flow queue keeps its stamp
     CHECK(q.gets(segment(sequence, {}, other)));
   }
   CHECK(q.left_out() == 0);
+
+  // While one's stamps may still count, no other passes.
+  Queue p;
+  for (const uint32_t i : {0u, 1u}) p.put(segment(i * 1000, stamps(900)));
+  p.drop_front();
+  p.put(segment(0, stamps(1000)));
+  CHECK(p.gets(segment(0, stamps(1000))));
+  for (const uint32_t i : {0u, 1u}) p.put(segment(i * 1000, stamps(50), other));
+  p.drop_front();
+  p.drop_front();
+  p.put(segment(0, stamps(60), other));
+  CHECK(p.gets(segment(1000, stamps(50), other)));
+  CHECK(p.gets(segment(0, stamps(60), other)));
 }
 
 }  // namespace hawser

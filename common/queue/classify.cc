@@ -3,11 +3,12 @@
 
 #include "common/big_endian.h"
 #include "common/constants.h"
+#include "common/queue/tcp_options.h"
 
 namespace hawser {
 namespace {
 
-constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmpV6 = 58;
+constexpr uint8_t kUdp = 17, kIcmp = 1, kIcmpV6 = 58;
 constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10, kUrg = 0x20;
 constexpr uint16_t kQuicPort = 443;
 

@@ -104,12 +104,10 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   Flow& f = flow_for(headers.flow_hash);
   const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
   TcpRetransmissions::Mark tcp = TcpRetransmissions::mark_of(headers);
-  const auto place = f.retransmissions.place(tcp, headers, packet.bytes(), round_trip_, now);
-  if (place == TcpRetransmissions::Place::none) {
+  if (f.retransmissions.place(tcp, headers, packet.bytes(), round_trip_, now) == TcpRetransmissions::Place::none) {
     drops.count(DropReason::ingress_duplicate);
     return;
   }
-  tcp.first = place == TcpRetransmissions::Place::first;
   if (!free_node_) {
     nodes_.emplace_back();
     free_node_ = static_cast<uint32_t>(nodes_.size());

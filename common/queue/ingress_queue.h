@@ -53,7 +53,7 @@ class IngressQueue {
   size_t packets() const { return packets_; }
   size_t memory_bytes() const;
   // The round trip after which it is known what has arrived, and the one by which the sojourn goes that is tolerated in
-  // backlogged flows: .43 of it, within bounds. A CUBIC that is cut to 0.7 then still fills the links.
+  // backlogged flows: kCoDelTargetOfRtt of it, within bounds. A CUBIC that is cut to 0.7 then still fills the links.
   void set_rtt(Duration tunnel_rtt, Duration target_rtt);
 
  private:

@@ -8,8 +8,6 @@
 namespace hawser {
 namespace {
 
-constexpr uint8_t kTcp = 6;
-
 uint16_t swapped(uint16_t v) { return static_cast<uint16_t>(v << 8 | v >> 8); }
 uint16_t complement(uint16_t v) { return static_cast<uint16_t>(~v); }
 

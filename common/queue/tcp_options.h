@@ -7,6 +7,7 @@
 
 namespace hawser {
 
+inline constexpr uint8_t kTcp = 6;       // in the IP header
 inline constexpr size_t kTcpHeader = 20;  // without options
 
 // A packet's TCP header and what follows it, and where its options end. Nothing when it has no whole TCP header (a later

@@ -12,19 +12,20 @@ constexpr size_t kTimestampsLength = 10;
 
 struct Found {
   TcpTimestamp timestamp;
-  size_t at = 0;  // of the value, in the packet
+  size_t segment = 0, at = 0;  // of the TCP header in the packet, of the value in the segment
 };
 
 Found find(ByteSpan packet) {
   Found f;
   const auto tcp = find_tcp(packet);
   if (!tcp) return f;
+  f.segment = tcp->offset;
   for_each_option(*tcp, [&](uint8_t kind, size_t at, size_t length) {
     if (kind == kMd5 || kind == kAuthentication) f.timestamp.sealed = true;
     if (kind != kTimestamps || length != kTimestampsLength || f.timestamp.present) return;
     f.timestamp.present = true;
     f.timestamp.value = get32(tcp->bytes, at + 2);
-    f.at = tcp->offset + at + 2;
+    f.at = at + 2;
   });
   return f;
 }
@@ -36,10 +37,9 @@ TcpTimestamp timestamp_of(ByteSpan packet) { return find(packet).timestamp; }
 bool raise_timestamp(MutableByteSpan packet, uint32_t least) {
   const Found f = find(packet);
   if (!f.timestamp.present || f.timestamp.sealed || !is_earlier(f.timestamp.value, least)) return false;
-  const auto tcp = find_tcp(packet);
-  const size_t at = f.at - tcp->offset;
-  replace16(packet.subspan(tcp->offset), at, static_cast<uint16_t>(least >> 16));
-  replace16(packet.subspan(tcp->offset), at + 2, static_cast<uint16_t>(least));
+  const MutableByteSpan tcp = packet.subspan(f.segment);
+  replace16(tcp, f.at, static_cast<uint16_t>(least >> 16));
+  replace16(tcp, f.at + 2, static_cast<uint16_t>(least));
   return true;
 }
 

@@ -23,12 +23,7 @@ Bytes stamps(uint32_t value, Bytes behind = {}) {
 const Bytes kMd5 = {19, 4, 1, 2};
 
 PacketSpec segment(uint32_t sequence, Bytes options = {}, uint16_t port = 40'000) {
-  PacketSpec s;
-  s.sequence = sequence;
-  s.source_port = port;
-  s.options = std::move(options);
-  s.payload = kData;
-  return s;
+  return {.source_port = port, .sequence = sequence, .options = std::move(options), .payload = kData};
 }
 
 // Sequence numbers count thousands of bytes, from where they wrap; -1 is an empty queue.
@@ -74,6 +69,13 @@ struct Queue {
     return -3;
   }
   bool gets(const PacketSpec& spec) { return get_bytes() == testing::make_packet(spec); }
+  // 60 come, and CoDel drops one of them, which it returns: what is before it has left, and one behind it.
+  int fill_until_drop() {
+    fill(0, 60);
+    const int dropped = drop_one(0);
+    REQUIRE(dropped > 0);
+    return dropped;
+  }
   uint64_t left_out() const { return drops[DropReason::ingress_duplicate]; }
 };
 
@@ -91,9 +93,7 @@ uint16_t port_beside(uint16_t port) {
 
 TEST_CASE("sent again: what CoDel dropped goes first and is not dropped again") {
   Queue q;
-  q.fill(0, 60);
-  const int dropped = q.drop_one(0);
-  REQUIRE(dropped > 0);
+  const int dropped = q.fill_until_drop();
   const uint64_t drops = q.drops[DropReason::ingress_aqm];
   q.put(dropped);
   q.now = q.now + Duration::millis(300);
@@ -117,9 +117,7 @@ TEST_CASE("sent again: several go first in their order, across the numbers' end;
 
 TEST_CASE("sent again: what waits is not taken twice, nor dropped after that; CoDel goes on behind it without haste") {
   Queue q;
-  q.fill(0, 60);
-  const int dropped = q.drop_one(0);
-  REQUIRE(dropped > 0);
+  const int dropped = q.fill_until_drop();
   const uint64_t drops = q.drops[DropReason::ingress_aqm];
   for (int i = dropped + 2; i < 60; ++i) q.put(i);
   CHECK(q.left_out() == 60u - static_cast<unsigned>(dropped) - 2);
@@ -201,9 +199,7 @@ TEST_CASE("sent again: what lies in a gap is no copy, and what was told before t
   CHECK(q.get() == 30);
 
   Queue p;
-  p.fill(0, 60);
-  const int dropped = p.drop_one(0);
-  REQUIRE(dropped > 0);
+  const int dropped = p.fill_until_drop();
   const uint64_t drops = p.drops[DropReason::ingress_aqm];
   for (int i = dropped + 2; i < 60; ++i) p.put(i);
   p.put(61);

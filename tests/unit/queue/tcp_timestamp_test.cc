@@ -18,12 +18,7 @@ Bytes stamps(uint32_t value) {
 }
 
 PacketSpec segment(uint32_t sequence, Bytes options, bool v6 = false) {
-  PacketSpec s;
-  s.v6 = v6;
-  s.sequence = sequence;
-  s.options = std::move(options);
-  s.payload = 100;
-  return s;
+  return {.v6 = v6, .sequence = sequence, .options = std::move(options)};
 }
 
 }  // namespace

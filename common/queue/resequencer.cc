@@ -86,7 +86,7 @@ void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Pac
   if (!d.waiting_since.is_set()) wait_from(id, d, now);
 }
 
-void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
+void Resequencer::release_run(LaneId id, Lane& lane, Time filled_at, Deliveries& out) {
   Disorder* d = lane.disorder.get();
   if (!d || d->ring.empty()) return;
   while (true) {
@@ -105,7 +105,9 @@ void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
     entry = 0;
     ++lane.next;
   }
-  // What is still held waits for another gap: its patience counts from when the first packet behind that gap came.
+  // What is still held waits for another gap: its patience counts from when the first packet behind that gap came, or from the
+  // repair of the gap before. After the loss of a link repairs of a whole round trip come one after the other over what is left,
+  // and giving up those that are still to come would only make the inner sender repeat them all.
   // Looking for that packet crosses each gap once, because its place is remembered.
   if (d->held == 0) {
     d->waiting_since = Time{};
@@ -119,7 +121,8 @@ void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
     d->first_held = lane.next;
     while (d->first_held < d->highest && !held_at(d->first_held)) ++d->first_held;
   }
-  wait_from(id, *d, slots_[d->ring[d->first_held & (d->ring.size() - 1)] - 1].arrived);
+  const Time noticed = slots_[d->ring[d->first_held & (d->ring.size() - 1)] - 1].arrived;
+  wait_from(id, *d, std::max(noticed, std::min(filled_at, noticed + (kReinjectFor - wait_))));
 }
 
 bool Resequencer::take_skipped(Disorder& d, uint64_t seq) {
@@ -158,7 +161,7 @@ void Resequencer::on_packet(LaneId id, PacketClass packet_class, uint32_t seq24,
     } else if (seq == lane.next) {
       out.push_back({packet, std::move(owner)});
       ++lane.next;
-      release_run(id, lane, out);
+      release_run(id, lane, now, out);
     } else if (packet_class.unordered) {
       // Order does not matter to it; remember it, so that a second copy is known and nobody waits for it.
       Disorder& own = disorder_of(lane);
@@ -210,7 +213,7 @@ void Resequencer::on_gave_up(LaneId id, uint32_t first_seq24, uint16_t count, Ti
     if (entry == 0) entry = kSeen;
   }
   d.highest = std::max(d.highest, end - 1);
-  release_run(id, lane, out);
+  release_run(id, lane, Time{}, out);
   settle(id, lane, now);
 }
 
@@ -248,7 +251,7 @@ void Resequencer::on_timer(Time now, Deliveries& out) {
       uint64_t seq = lane.next;
       while (seq <= d.highest && d.ring[seq & (d.ring.size() - 1)] == 0) ++seq;
       skip_to(lane, seq, now);
-      release_run(id, lane, out);
+      release_run(id, lane, Time{}, out);
       if (d.held == 0) d.waiting_since = Time{};
     }
     if (d.waiting_since.is_set()) {

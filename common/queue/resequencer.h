@@ -77,7 +77,8 @@ class Resequencer {
   Disorder& disorder_of(Lane& lane);
   bool grow_ring(Disorder& d, uint64_t next, uint64_t span);
   void hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Time now, DropCounters& drops);
-  void release_run(LaneId id, Lane& lane, Deliveries& out);
+  // `filled_at`: a packet came that was waited for; Time{}: its gap was given up.
+  void release_run(LaneId id, Lane& lane, Time filled_at, Deliveries& out);
   void skip_to(Lane& lane, uint64_t seq, Time now);
   static bool take_skipped(Disorder& d, uint64_t seq);
   void deliver_late(Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Deliveries& out, DropCounters& drops);

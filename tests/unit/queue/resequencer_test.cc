@@ -98,6 +98,46 @@ TEST_CASE("each gap has its own patience") {
   CHECK(h.got == Seqs{0, 2, 4});
 }
 
+TEST_CASE("while repairs come one after the other the next is waited for, as long as the sender keeps it") {
+  Harness h;
+  h.r.set_wait(Duration::millis(50));
+  h.in(0);
+  const Time noticed = h.now;
+  for (uint32_t i = 2; i <= 100; i += 2) h.in(i);
+  uint32_t missing = 1;
+  while (h.now + Duration::millis(40) < noticed + kReinjectFor) {
+    h.tick(Duration::millis(40));
+    CHECK(h.got.size() == missing);
+    h.in(missing);
+    missing += 2;
+  }
+  CHECK(h.r.gaps_given_up() == 0);
+  h.tick(Duration::millis(40));  // all the others were noticed a second and a half ago
+  CHECK(h.r.held_packets() == 0);
+  CHECK(h.got.back() == 100);
+}
+
+TEST_CASE("a gap behind one that was given up is not waited for longer") {
+  Harness h;
+  h.r.set_wait(Duration::millis(50));
+  h.in(0);
+  h.in(2);
+  h.tick(Duration::millis(20));
+  h.in(4);
+  h.tick(Duration::millis(31));
+  CHECK(h.got == Seqs{0, 2});
+  h.r.on_gave_up(LaneId{}, 3, 1, h.now, h.out);
+  h.take();
+  h.in(6);
+  h.in(8);
+  h.tick(Duration::millis(40));
+  h.r.on_gave_up(LaneId{}, 5, 1, h.now, h.out);
+  h.take();
+  CHECK(h.got == Seqs{0, 2, 4, 6});
+  h.tick(Duration::millis(11));
+  CHECK(h.got == Seqs{0, 2, 4, 6, 8});
+}
+
 TEST_CASE("a notice of giving up ends the wait at once") {
   Harness h;
   h.in(0);

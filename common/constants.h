@@ -29,13 +29,15 @@ inline constexpr int kRefusalsPerSecond = 50;
 
 // ---- paths ------------------------------------------------------------------------------------------------------
 inline constexpr size_t kMaxPaths = 16;                     // live paths of a session
+inline constexpr size_t kMostLeaving = 4;                   // paths that are gone and still remembered
 inline constexpr Duration kInitialRtt = Duration::millis(333);            // RFC 9002, 6.2.2
 inline constexpr Duration kGranularity = Duration::millis(1);
 inline constexpr Duration kMaxAckDelay = Duration::millis(5);
 inline constexpr int kAckElicitingThreshold = 2;            // datagrams per acknowledgement at low rates
 inline constexpr int kAcksPerRoundTrip = 8;                 // at higher ones, where not a datagram waits for more than kMaxAckDelay,
 inline constexpr int kMostPerAck = 16;                      // and no acknowledgement for more than so many
-inline constexpr Duration kSuspectFloor = Duration::millis(100);
+inline constexpr Duration kSuspectFloor = Duration::millis(100);  // nothing unanswered for less
+inline constexpr Duration kSilenceFloor = Duration::millis(50);   // nor without such a silence
 inline constexpr int kLostAfterProbes = 3;                  // probe timeouts from suspect to lost
 inline constexpr Duration kProbeLostFirst = Duration::millis(300);        // probing a lost path: 0.3, 0.6, 1.2, ... 5 s
 inline constexpr Duration kProbeLostInUse = Duration::millis(300);        // the longest step while there is inner traffic

@@ -76,6 +76,7 @@ struct Path {
   bool blocked = false;         // the socket takes no more at present
   bool ever_validated = false;  // it answered at least once
   bool closed_told = false;     // the session's CLOSE went out here
+  bool gone = false;            // removed; kept for a moment for what was under way (Session::leaving_)
 
   PathMachine machine;
   wire::PathPriority priority = wire::PathPriority::automatic;
@@ -115,6 +116,8 @@ struct Path {
   BusyMeter busy;
 
   bool carries_data() const { return machine.state() == PathState::active; }
+  // Could carry, if only when nothing else does.
+  bool works() const { return carries_data() || machine.state() == PathState::standby; }
   // May be written to at all: the socket is there and takes bytes.
   bool writable() const { return !blocked; }
   uint64_t window_room() const;

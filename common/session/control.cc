@@ -21,8 +21,8 @@ void push_bounded(std::vector<T>& v, const T& item) {
 // ---- received ----------------------------------------------------------------------------------------------------
 
 void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now) {
-  SessionPath* p = find_path(f.path);
-  if (!p) return;  // a path that was closed meanwhile
+  SessionPath* p = find_path_or_leaving(f.path);
+  if (!p) return;  // a path that was closed a while ago
   const bool own = p == &arrived_on;
   lost_.clear();
   const AckResult r = p->sent.on_ack(f, own, p->rtt, p->one_way_delay, now, lost_);
@@ -30,7 +30,7 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
     drops_.count(DropReason::bad_frame);
     return;
   }
-  apply_ack_result(*p, r, own, now);
+  if (!p->gone) apply_ack_result(*p, r, own, now);
 }
 
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
@@ -175,10 +175,8 @@ void Session::close(wire::CloseReason reason, Time) {
 void Session::announce(const std::vector<SocketAddress>& endpoints) { announce_due_ = endpoints; }
 
 bool Session::control_due(const SessionPath& p, Time now) const {
-  const PathState state = p.machine.state();
   if (p.ping_due || p.challenge.next_at <= now || p.previous_challenge.next_at <= now || p.response_due) return true;
-  const bool works = state == PathState::active || state == PathState::standby;
-  if (!works) return false;
+  if (!p.works()) return false;
   if (p.mtu.probe_size(now)) return true;
   if (!control_acks_.empty() || !gave_up_.empty() || !announce_due_.empty()) return true;
   if (context_.role != Role::client) return false;
@@ -265,9 +263,7 @@ bool Session::transmit_control(TransmitBatch& batch, Time now) {
     }
     if (!control_due(p, now)) continue;
     if (transmit_to_addresses(batch, p, now)) return true;
-    const PathState state = p.machine.state();
-    const bool works = state == PathState::active || state == PathState::standby;
-    if (works) {
+    if (p.works()) {
       wire::FrameWriter w(MutableByteSpan{buffer}.first(kBaseDatagram - wire::kDataHeaderSize - kAeadTagSize));
       if (write_control_frames(p, w, now)) {
         p.ping_due = false;
@@ -281,7 +277,7 @@ bool Session::transmit_control(TransmitBatch& batch, Time now) {
       if (p.acks.has_news()) write_acks(w, p, now, false);
       if (p.address.may_send(64)) return seal_frames(batch, p, p.address.tuple, w, true, now);
     }
-    if (const uint16_t size = works ? p.mtu.probe_size(now) : uint16_t{0}) {
+    if (const uint16_t size = p.works() ? p.mtu.probe_size(now) : uint16_t{0}) {
       p.mtu.on_probe_sent(now, p.rtt.probe_timeout());
       if (p.mtu.known()) follow_path_mtu(now);
       wire::FrameWriter w{MutableByteSpan{buffer}};

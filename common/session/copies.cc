@@ -64,9 +64,8 @@ void Session::copy_urgent(const SegmentRef& segment, const SessionPath& sent_on,
   const size_t bytes = segment->packet.size() + wire::kFullDatagramOverhead;
   SessionPath* second = nullptr;
   for (auto& p : paths_) {
-    const PathState s = p->machine.state();
     // Against a path's death any that works will do; against loss none that is meant to be spared.
-    const bool may = silent ? s == PathState::active || s == PathState::standby : p->carries_data() && tier(*p) <= tier(sent_on);
+    const bool may = silent ? p->works() : p->carries_data() && tier(*p) <= tier(sent_on);
     if (p.get() == &sent_on || !may || !p->has_urgent_room() || !p->address.may_send(bytes) || p->is_silent(now)) continue;
     if (!second || p->rtt.smoothed() + p->queued() < second->rtt.smoothed() + second->queued()) second = p.get();
   }

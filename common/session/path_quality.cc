@@ -8,7 +8,7 @@ namespace hawser {
 
 // Loss and delay are judged in the direction in which this end sends, and only while another path carries.
 void Session::judge_path(SessionPath& p, Time now) {
-  if (p.machine.state() != PathState::active && p.machine.state() != PathState::standby) return;
+  if (!p.works()) return;
   const SessionPath* best = nullptr;
   for (const auto& o : paths_) {
     if (o.get() == &p || !o->carries_data() || !o->rtt.has_sample()) continue;
@@ -62,7 +62,7 @@ void Session::close_path(SessionPath& p, Time now) {
 bool Session::close_due(const ClosedPath& c, const SessionPath& via, Time now) const {
   if (c.next_at > now) return false;
   const bool other_way = std::any_of(paths_.begin(), paths_.end(), [&](const auto& o) {
-    return o->id != via.id && o->writable() && (o->machine.state() == PathState::active || o->machine.state() == PathState::standby);
+    return o->id != via.id && o->writable() && o->works();
   });
   return !other_way || c.told_by != via.id;
 }

@@ -12,6 +12,14 @@ SessionPath* Session::find_path(PathId id) {
   return nullptr;
 }
 
+SessionPath* Session::find_path_or_leaving(PathId id) {
+  if (SessionPath* p = find_path(id)) return p;
+  for (auto& p : leaving_) {
+    if (p->id == id) return p.get();
+  }
+  return nullptr;
+}
+
 SessionPath* Session::path_of_link(LinkId link) {
   for (auto& p : paths_) {
     if (p->address.tuple.link == link) return p.get();
@@ -161,15 +169,14 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
 // not replaced, for its line is benched. Only the client knows interfaces; the server hears PATH_STATUS.
 void Session::elect_leader(uint32_t twins, Time now) {
   if (twins == 0) return;
-  const auto works = [](const SessionPath& p) { return p.machine.state() == PathState::active || p.machine.state() == PathState::standby; };
   SessionPath* leader = nullptr;
   for (auto& p : paths_) {
     if (p->twins == twins && p->leads) leader = p.get();
   }
   const bool suspect = leader && leader->machine.state() == PathState::suspect;
-  if (!leader || !works(*leader)) {
+  if (!leader || !leader->works()) {
     for (auto& p : paths_) {
-      if (p->twins != twins || !works(*p)) continue;
+      if (p->twins != twins || !p->works()) continue;
       if (suspect && p->last_progress <= leader->machine.since()) {
         if (p->asked_at < leader->machine.since()) p->ping_due = true;
         continue;
@@ -179,7 +186,7 @@ void Session::elect_leader(uint32_t twins, Time now) {
       leader->leads = true;
       break;
     }
-    if (leader && !works(*leader) && !suspect) leader = nullptr;
+    if (leader && !leader->works() && !suspect) leader = nullptr;
   }
   // With none that works the next one to answer shall carry at once.
   for (auto& p : paths_) {
@@ -228,14 +235,20 @@ bool Session::drop_lost_path() {
   return true;
 }
 
+// Half of what is unacknowledged has arrived or still will, and only the other paths can say so.
 void Session::remove_path(PathId id, Time now) {
-  SessionPath* p = find_path(id);
-  if (!p) return;
-  apply(*p, p->machine.on_event(PathInput::link_down, now), now);
+  const auto owned = std::find_if(paths_.begin(), paths_.end(), [&](const auto& p) { return p->id == id; });
+  if (owned == paths_.end()) return;
+  SessionPath& p = **owned;
+  apply(p, p.machine.on_event(PathInput::link_down, now), now);
   coupling_.leave(id);
-  const uint32_t twins = p->twins;
-  std::erase_if(paths_, [&](const auto& owned) { return owned->id == id; });
-  elect_leader(twins, now);
+  p.gone = true;
+  p.previous_challenge = Challenge{};
+  p.cross_ack_at = Time{};
+  if (leaving_.size() >= kMostLeaving) leaving_.erase(leaving_.begin());
+  leaving_.push_back(std::move(*owned));
+  paths_.erase(owned);
+  elect_leader(leaving_.back()->twins, now);
 }
 
 // ---- links (client) ----------------------------------------------------------------------------------------------
@@ -248,8 +261,7 @@ bool Session::never_answered(LinkId link) const {
 
 bool Session::link_works(LinkId link, bool active_only) const {
   return std::any_of(paths_.begin(), paths_.end(), [&](const auto& p) {
-    const PathState s = p->machine.state();
-    return p->address.tuple.link == link && (s == PathState::active || (s == PathState::standby && !active_only));
+    return p->address.tuple.link == link && (active_only ? p->carries_data() : p->works());
   });
 }
 
@@ -305,6 +317,7 @@ void Session::on_writable(LinkId link, bool writable) {
 
 // NAT rebinding and roaming: the newest authentic datagram moves the address provisionally; a challenge decides.
 void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now) {
+  if (p.gone) return;
   if (d.from == p.address.tuple) {
     p.address.received_bytes += d.bytes.size();
     return;
@@ -348,10 +361,7 @@ void Session::reinject(std::vector<SegmentRef>& segments) {
 }
 
 void Session::reinject_unacked(SessionPath& p) {
-  const bool elsewhere = std::any_of(paths_.begin(), paths_.end(), [&](const auto& other) {
-    const PathState s = other->machine.state();
-    return other.get() != &p && (s == PathState::active || s == PathState::standby);
-  });
+  const bool elsewhere = std::any_of(paths_.begin(), paths_.end(), [&](const auto& other) { return other.get() != &p && other->works(); });
   // With nowhere to go the segments wait where they are: they are repaired when a path works again.
   std::vector<SegmentRef> unacked;
   p.sent.collect_unacked(unacked);
@@ -403,9 +413,8 @@ void Session::update_estimates(Time now) {
 void Session::follow_path_mtu(Time now) {
   uint16_t smallest = 0;
   for (const auto& p : paths_) {
-    const PathState s = p->machine.state();
     const uint16_t known = p->mtu.known();
-    if (known == 0 || (s != PathState::active && s != PathState::standby)) continue;
+    if (known == 0 || !p->works()) continue;
     const auto fits = static_cast<uint16_t>(known - wire::kFullDatagramOverhead);
     smallest = smallest == 0 ? fits : std::min(smallest, fits);
   }
@@ -414,10 +423,7 @@ void Session::follow_path_mtu(Time now) {
 }
 
 bool Session::any_path_works() const {
-  return std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
-    const PathState s = p->machine.state();
-    return s == PathState::active || s == PathState::standby;
-  });
+  return std::any_of(paths_.begin(), paths_.end(), [](const auto& p) { return p->works(); });
 }
 
 bool Session::has_active_path() const {

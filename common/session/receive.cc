@@ -8,8 +8,10 @@
 namespace hawser {
 
 SessionPath* Session::path_for_low8(uint8_t low8) {
-  for (auto& p : paths_) {
-    if ((p->id.value & 0xff) == low8) return p.get();
+  for (const auto* list : {&paths_, &leaving_}) {
+    for (const auto& p : *list) {
+      if ((p->id.value & 0xff) == low8) return p.get();
+    }
   }
   return nullptr;
 }
@@ -80,7 +82,7 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   path->last_received = last_received_ = now;
   follow_address(*path, d, newest, now);
   // A path thought lost is heard again: it must answer before it is used.
-  if (path->machine.state() == PathState::lost && path->challenge.next_at == Time::infinite() && !path->challenge.outstanding) {
+  if (path->machine.state() == PathState::lost && !path->gone && path->challenge.next_at == Time::infinite() && !path->challenge.outstanding) {
     path->challenge.next_at = now;
   }
 
@@ -89,7 +91,7 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   const ByteSpan plaintext = sealed.first(sealed.size() - kAeadTagSize);
   const bool eliciting = on_frames(*path, d, plaintext, pn, now);
   // A frame may have closed the path; look it up again before touching it.
-  if (SessionPath* still = find_path(id)) still->acks.on_received(pn, eliciting, d.ecn, still->rtt.smoothed(), now);
+  if (SessionPath* still = find_path_or_leaving(id)) still->acks.on_received(pn, eliciting, d.ecn, still->rtt.smoothed(), now);
   return true;
 }
 
@@ -133,7 +135,7 @@ bool Session::on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plai
     } else if (auto* announce = std::get_if<wire::AnnounceFrame>(&frame)) {
       if (context_.role == Role::client) announced_ = *announce;
     }
-    path = find_path(id);
+    path = find_path_or_leaving(id);
   }
   return eliciting || reader.skipped_unknown();
 }

@@ -2,6 +2,7 @@
 // path seconds when another died. Steady state allocates nothing.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -19,32 +20,30 @@ class RepairQueue {
   size_t memory_bytes() const { return urgent_.memory_bytes() + bulk_.memory_bytes(); }
 
  private:
-  class Fifo {
+  // A heap: what is lost again is older than what waits for its first repair.
+  class Heap {
    public:
-    bool empty() const { return head_ == items_.size(); }
-    const SegmentRef& front() const { return items_[head_]; }
+    bool empty() const { return items_.empty(); }
+    const SegmentRef& front() const { return items_.front(); }
     void push(SegmentRef s) {
-      if (head_ > 0 && items_.size() == items_.capacity()) {
-        items_.erase(items_.begin(), items_.begin() + static_cast<ptrdiff_t>(head_));
-        head_ = 0;
-      }
       items_.push_back(std::move(s));
+      std::push_heap(items_.begin(), items_.end(), later);
     }
     SegmentRef pop() {
-      SegmentRef s = std::move(items_[head_++]);
-      if (empty()) {
-        items_.clear();
-        head_ = 0;
-      }
+      std::pop_heap(items_.begin(), items_.end(), later);
+      SegmentRef s = std::move(items_.back());
+      items_.pop_back();
       return s;
     }
     size_t memory_bytes() const { return items_.capacity() * sizeof(SegmentRef); }
 
    private:
-    std::vector<SegmentRef> items_;  // [head_, end) wait
-    size_t head_ = 0;
+    static bool later(const SegmentRef& a, const SegmentRef& b) {
+      return std::pair(a->first_sent.ns, a->seq.value) > std::pair(b->first_sent.ns, b->seq.value);
+    }
+    std::vector<SegmentRef> items_;
   };
-  Fifo urgent_, bulk_;
+  Heap urgent_, bulk_;
 };
 
 }  // namespace hawser

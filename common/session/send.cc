@@ -113,8 +113,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
   bool comparable = true;  // one-way delays are, only when all paths have samples of them
   for (size_t i = 0; i < paths_.size(); ++i) {
     SessionPath& p = *paths_[i];
-    const PathState state = p.machine.state();
-    if (state != PathState::active && state != PathState::standby) continue;
+    if (!p.works()) continue;
     comparable = comparable && (p.machine.is_spare() || p.one_way_delay.has_sample());
     PathView& v = views_.emplace_back();
     v.index = i;
@@ -301,21 +300,25 @@ void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
 void Session::write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross) {
   if (p.acks.has_any() && w.write(p.acks.frame(p.id, now))) p.acks.mark_sent(now);
   if (!with_cross) return;
-  for (auto& other : paths_) {
-    if (other.get() == &p || !other->acks.has_cross_news() || best_path_except(other.get()) != &p) continue;
-    if (cross_ack_at(*other) > now) continue;
-    if (w.write(other->acks.frame(other->id, now))) {
-      other->acks.mark_cross_sent();
-      other->cross_ack_at = now;
+  for (const auto* list : {&paths_, &leaving_}) {
+    for (auto& other : *list) {
+      if (!owes_cross_ack(*other, p, now)) continue;
+      if (w.write(other->acks.frame(other->id, now))) {
+        other->acks.mark_cross_sent();
+        other->cross_ack_at = now;
+      }
     }
   }
 }
 
+bool Session::owes_cross_ack(const SessionPath& of, const SessionPath& by, Time now) const {
+  return cross_ack_at(of) <= now && cross_ack_path(of) == &by;
+}
+
 bool Session::transmit_acks(TransmitBatch& batch, Time now) {
   for (auto& p : paths_) {
-    const bool cross = std::any_of(paths_.begin(), paths_.end(), [&](const auto& other) {
-      return other.get() != p.get() && cross_ack_at(*other) <= now && best_path_except(other.get()) == p.get();
-    });
+    const auto owed = [&](const auto& other) { return owes_cross_ack(*other, *p, now); };
+    const bool cross = std::any_of(paths_.begin(), paths_.end(), owed) || std::any_of(leaving_.begin(), leaving_.end(), owed);
     if (!(p->acks.is_due(now) || cross) || !p->writable()) continue;
     wire::FrameWriter w(frame_space(batch, frame_room(*p)));
     write_acks(w, *p, now, true);
@@ -328,10 +331,12 @@ bool Session::transmit_acks(TransmitBatch& batch, Time now) {
   return false;
 }
 
-SessionPath* Session::best_path_except(const SessionPath* except) {
-  SessionPath* best = nullptr;
-  for (auto& p : paths_) {
-    if (p.get() == except || p->machine.state() != PathState::active || !p->writable()) continue;
+// Not one that stands by, which is to cost nothing, unless it has to take over.
+const SessionPath* Session::cross_ack_path(const SessionPath& of) const {
+  const SessionPath* best = nullptr;
+  for (const auto& p : paths_) {
+    const bool may = p->carries_data() || (p->works() && !of.works());
+    if (p.get() == &of || !may || !p->writable()) continue;
     if (!best || p->rtt.smoothed() < best->rtt.smoothed()) best = p.get();
   }
   return best;

@@ -169,7 +169,8 @@ class Session {
   void note_segment(SentPacket& sent, const SegmentRef& segment, Time now);
   bool seal_frames(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, const wire::FrameWriter& w, bool eliciting, Time now);
   void write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool with_cross);
-  SessionPath* best_path_except(const SessionPath* except);
+  bool owes_cross_ack(const SessionPath& of, const SessionPath& by, Time now) const;
+  const SessionPath* cross_ack_path(const SessionPath& of) const;
 
   // copies.cc
   void queue_copy(SessionPath& p, const SegmentRef& segment);
@@ -205,6 +206,7 @@ class Session {
 
   // paths.cc
   SessionPath* find_path(PathId id);
+  SessionPath* find_path_or_leaving(PathId id);
   SessionPath* path_of_link(LinkId link);
   SessionPath& add_path(PathId id, const UdpTuple& tuple, uint16_t max_datagram, Time now);
   void elect_leader(uint32_t twins, Time now);
@@ -250,6 +252,7 @@ class Session {
   std::vector<SessionIndex> released_indices_;
 
   std::vector<std::unique_ptr<SessionPath>> paths_;
+  std::vector<std::unique_ptr<SessionPath>> leaving_;  // gone; what was under way on them still arrives, and is told of by the others
   uint32_t highest_path_id_ = 0;
   bool any_path_seen_ = false;
   uint64_t opened_ids_ = 0;          // bit i: path id highest - i was opened once; never again (nonces!)

@@ -6,6 +6,7 @@
 //   challenge           validation, lost paths, address moves              -> challenge again
 //   flapping            the penalty ends                                  -> may carry again
 //   path closed         told three times                                  -> again
+//   path gone           what was under way has come or never will          -> forgotten
 //   path MTU            the next probe size                                -> padded ping
 //   tunnel MTU          paths that carried more for a minute               -> event to the client
 //   ack, cross-ack      held-back acknowledgements                         -> ack datagram
@@ -37,27 +38,25 @@ Session::Session(SessionContext context, SessionIdentity identity, uint64_t own_
 
 void Session::on_held_up(Time now) { held_up_until_ = now + Duration::millis(30); }
 
-// Data unanswered since the later of its sending and the last progress.
+// What was sent before a path died is still answered for a round trip, so the last answer alone would tell a round trip late. But
+// what is unanswered for long because the path paused says nothing when the pause is over.
 Time Session::suspect_at(const SessionPath& p) const {
-  const PathState s = p.machine.state();
-  if (s != PathState::active && s != PathState::standby) return Time::infinite();
+  if (!p.works()) return Time::infinite();
   const Time oldest = p.sent.oldest_unacked();
   if (!oldest.is_set()) return Time::infinite();
-  return std::max(std::max(oldest, p.last_progress) + p.rtt.suspect_timeout(), held_up_until_);
+  return std::max({oldest + p.rtt.suspect_timeout(), p.last_progress + p.rtt.silence_timeout(), held_up_until_});
 }
 
 // Unanswered: ask for an ack, so that loss detection can judge the tail. While suspect: the probes that decide.
 Time Session::probe_timeout_at(const SessionPath& p) const {
   if (p.machine.state() == PathState::suspect) return p.probe_at;
-  const bool works = p.machine.state() == PathState::active || p.machine.state() == PathState::standby;
-  if (!works || !p.sent.has_eliciting_in_flight()) return Time::infinite();
+  if (!p.works() || !p.sent.has_eliciting_in_flight()) return Time::infinite();
   const Duration back_off = p.rtt.probe_timeout() * (int64_t{1} << std::min(p.probes_unanswered, 6));
   return std::max({p.sent.last_eliciting_sent(), p.last_progress, p.asked_at}) + back_off;
 }
 
 Time Session::liveness_at(const SessionPath& p) const {
-  const PathState s = p.machine.state();
-  if (s != PathState::active && s != PathState::standby) return Time::infinite();
+  if (!p.works()) return Time::infinite();
   // One that was ejected or flaps must show that it is better: its probes are all that is sent there, and do not wait for
   // each other's answers.
   const bool benched = p.machine.ejected() || p.machine.is_flapping();
@@ -67,17 +66,16 @@ Time Session::liveness_at(const SessionPath& p) const {
   if (p.sent.has_eliciting_in_flight()) return Time::infinite();
   const Time quiet_since = std::max({p.last_own_ack, p.sent.last_eliciting_sent(), p.asked_at});
   const Time busy_until = last_inner_traffic_ + kTrafficIsRecent;
-  if (last_inner_traffic_.is_set() && s == PathState::active && quiet_since + kActiveProbe < busy_until) return quiet_since + kActiveProbe;
+  if (last_inner_traffic_.is_set() && p.carries_data() && quiet_since + kActiveProbe < busy_until) return quiet_since + kActiveProbe;
   // The client keeps its address translations open; the server only answers.
   if (context_.role == Role::server) return Time::infinite();
   return std::max(p.last_sent, quiet_since) + kKeepalive;
 }
 
 Time Session::cross_ack_at(const SessionPath& p) const {
-  if (!p.acks.has_cross_news()) return Time::infinite();
-  const bool elsewhere = std::any_of(paths_.begin(), paths_.end(), [&](const auto& o) { return o.get() != &p && o->carries_data() && o->writable(); });
-  if (!elsewhere) return Time::infinite();
-  return p.cross_ack_at + std::max(Duration::millis(10), p.rtt.smoothed() / 4);
+  if (!p.acks.has_cross_news() || !cross_ack_path(p)) return Time::infinite();
+  const Duration apart = p.gone ? Duration{} : p.rtt.smoothed() / 4;
+  return p.cross_ack_at + std::max(Duration::millis(10), apart);
 }
 
 // When the pacer lets something that waits go.
@@ -86,9 +84,8 @@ Time Session::data_at(Time now) const {
   const bool waits = !ingress_.empty() || !repairs_.empty();
   Time t = Time::infinite();
   for (const auto& p : paths_) {
-    const PathState s = p->machine.state();
     if (!waits && !p->has_copies()) continue;
-    if ((s != PathState::active && s != PathState::standby) || !p->writable() || p->window_room() < p->mtu.datagram()) continue;
+    if (!p->works() || !p->writable() || p->window_room() < p->mtu.datagram()) continue;
     // Room, and yet nothing went: the scheduler waits for a better path; ask it again soon, without spinning.
     t = std::min(t, p->pacer.may_send(now) ? now + Duration::millis(1) : p->pacer.next_send());
   }
@@ -143,6 +140,7 @@ void Session::on_timer(Time now) {
   for (size_t i = 0; i < paths_.size(); ++i) path_timers(*paths_[i], now);
   if (resequencer_.next_deadline() <= now) resequencer_.on_timer(now, context_.deliveries);
   if (tunnel_mtu_.raise_at() <= now) follow_path_mtu(now);
+  std::erase_if(leaving_, [&](const auto& p) { return p->machine.since() + kReinjectFor <= now; });
   keys_.expire(now, [&](SessionIndex i) { released_indices_.push_back(i); });
 }
 
@@ -152,7 +150,7 @@ Time Session::next_timeout(Time now) const {
   if (closing_ || !keys_.current() || keys_.current()->expired(now)) return t;
   t = std::min({t, data_at(now), next_early_repair(now).at, tunnel_mtu_.raise_at()});
   const bool may_write_control = std::any_of(paths_.begin(), paths_.end(), [](const auto& p) {
-    return p->writable() && (p->machine.state() == PathState::active || p->machine.state() == PathState::standby);
+    return p->writable() && p->works();
   });
   for (const auto& owned : paths_) {
     const SessionPath& p = *owned;
@@ -163,13 +161,13 @@ Time Session::next_timeout(Time now) const {
       t = std::min(t, p.previous_challenge.next_at);
       if (move_unconfirmed(p)) t = std::min(t, p.challenge.sent_at + p.rtt.probe_timeout() * 2 + kGranularity);
     }
-    const bool works = p.machine.state() == PathState::active || p.machine.state() == PathState::standby;
-    if (works) t = std::min(t, p.mtu.next_probe());
+    if (p.works()) t = std::min(t, p.mtu.next_probe());
     if (p.machine.state() == PathState::validating && p.challenge.outstanding) {
       t = std::min(t, p.machine.since() + kValidationPatience + kGranularity);
     }
     if (!p.status_acked && may_write_control) t = std::min(t, p.status_resend_at);
   }
+  for (const auto& p : leaving_) t = std::min({t, cross_ack_at(*p), p->machine.since() + kReinjectFor});
   if (!policy_acked_ && may_write_control) t = std::min(t, policy_resend_at_);
   for (const ClosedPath& c : closed_paths_) {
     if (may_write_control) t = std::min(t, c.next_at);
@@ -179,14 +177,16 @@ Time Session::next_timeout(Time now) const {
 
 void Session::confirm_keys(Time) {
   for (auto& p : paths_) {
-    if (p->machine.state() == PathState::active || p->machine.state() == PathState::standby) p->ping_due = true;
+    if (p->works()) p->ping_due = true;
   }
 }
 
 size_t Session::memory_bytes() const {
   size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes() + reassembly_.memory_bytes();
   n += repairs_.memory_bytes();
-  for (const auto& p : paths_) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
+  for (const auto* list : {&paths_, &leaving_}) {
+    for (const auto& p : *list) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
+  }
   for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
   return n;
 }

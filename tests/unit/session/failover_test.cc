@@ -1,0 +1,87 @@
+// What happens to traffic when a path dies: how soon it is noticed, what is sent again, in which order.
+#include "common/session/repair_queue.h"
+#include "tests/unit/session/paths_support.h"
+
+namespace hawser::test {
+
+TEST_CASE("a busy path is suspect two round trips after what was not answered, not after the last answer") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(70)));
+  net.add_link(wire_of(20e6, Duration::millis(90)));
+  connect(net);
+  uint32_t marker = 0;
+  trickle_down(net, Duration::seconds(2), marker);
+  REQUIRE(path_on(net, true, a).state == PathState::active);
+  // What came before is still being answered for a round trip.
+  a.to_client.blackhole = true;
+  trickle_down(net, Duration::millis(270), marker);
+  CHECK(path_on(net, true, a).state == PathState::active);
+  trickle_down(net, Duration::millis(70), marker);
+  CHECK(path_on(net, true, a).state == PathState::suspect);
+  net.run(Duration::seconds(1));
+  CHECK(net.at_client.size() == marker);
+}
+
+TEST_CASE("a pause of less than a round trip makes no path suspect") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(70)));
+  net.add_link(wire_of(20e6, Duration::millis(90)));
+  connect(net);
+  uint32_t marker = 0;
+  trickle_down(net, Duration::seconds(2), marker);
+  net.server_events.clear();
+  a.to_server.blackhole = true;  // acks alone: what they would have said comes with the next
+  trickle_down(net, Duration::millis(130), marker);
+  a.to_server.blackhole = false;
+  trickle_down(net, Duration::seconds(1), marker);
+  CHECK(net.count<PathChanged>(net.server_events) == 0);
+}
+
+TEST_CASE("a link taken away: what it had delivered is not sent again, what is under way still counts") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(50)));
+  TestLink& b = net.add_link(wire_of(500e3, Duration::millis(10)));
+  b.up.priority = wire::PathPriority::backup;
+  connect(net);
+  const auto send_up = [&](uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; ++i) {
+      net.send_to_server(make_packet(net.client_ip, net.server_ip, i, 600));
+      net.run(Duration::millis(1));
+    }
+  };
+  send_up(0, 1'000);
+  a.down = true;
+  net.client->on_path_event(LinkDown{a.up.link}, net.now);
+  net.run(Duration::seconds(2));
+  REQUIRE(net.at_server.size() == 1'000);
+  CHECK(std::is_sorted(net.at_server.begin(), net.at_server.end()));
+  CHECK(path_on(net, false, b).reinjected_packets < 40);  // of the 100 that were not acknowledged
+  CHECK(net.server->sessions(net.now)[0].drops[DropReason::bad_path] == 0);
+  CHECK(net.server->sessions(net.now)[0].paths.size() == 1);
+}
+
+TEST_CASE("repairs: calls before downloads, and of each the oldest first, whenever it was lost") {
+  SegmentPool pool;
+  RepairQueue q;
+  const auto push = [&](uint64_t seq, int64_t sent_ms, TrafficClass traffic) {
+    SegmentRef s = pool.make();
+    s->seq = LaneSeq{seq};
+    s->first_sent = Time{sent_ms * 1'000'000};
+    s->packet_class.traffic = traffic;
+    q.push(std::move(s));
+  };
+  for (uint64_t i = 10; i < 20; ++i) push(i, 100 + static_cast<int64_t>(i / 2), TrafficClass::bulk);
+  push(3, 50, TrafficClass::bulk);  // a repair that was lost in its turn
+  push(99, 500, TrafficClass::interactive);
+  push(15, 99, TrafficClass::bulk);
+  std::vector<uint64_t> got;
+  while (!q.empty()) {
+    const uint64_t front = q.front()->seq.value;
+    got.push_back(q.pop()->seq.value);
+    CHECK(got.back() == front);
+  }
+  CHECK(got == std::vector<uint64_t>{99, 3, 15, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+  CHECK(pool.in_use() == 0);
+}
+
+}  // namespace hawser::test

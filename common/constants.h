@@ -112,7 +112,7 @@ inline constexpr double kAwaitedRtt = 1.8;                  // of the RTT seen b
 inline constexpr size_t kQuantum = 1514;
 inline constexpr size_t kSmallPacket = 300;                 // bytes of IP: calls, games, DNS, what opens a connection
 
-inline constexpr size_t kSessionBytes = kResequencerBytes + kIngressPackets * kPacketBuffer + kMaxPaths * (size_t{1} << 20) + kLaneStateBytes;
+inline constexpr size_t kSessionBytes = kResequencerBytes + kIngressPackets * kPacketBuffer + (kMaxPaths + kMostLeaving) * (size_t{1} << 20) + kLaneStateBytes;
 
 // ---- scheduling --------------------------------------------------------------------------------------------------
 inline constexpr Duration kBulkArrivalBudget = Duration::millis(200);

@@ -76,7 +76,7 @@ struct Path {
   bool blocked = false;         // the socket takes no more at present
   bool ever_validated = false;  // it answered at least once
   bool closed_told = false;     // the session's CLOSE went out here
-  bool gone = false;            // removed; kept for a moment for what was under way (Session::leaving_)
+  Time forget_at;               // removed; kept until then for what was under way (Session::leaving_)
 
   PathMachine machine;
   wire::PathPriority priority = wire::PathPriority::automatic;
@@ -100,6 +100,7 @@ struct Path {
   Time last_received;  // any authentic datagram of this path
   Time last_progress;  // an ack for something sent here, by whichever way
   Time last_own_ack;   // an ack that travelled here
+  Time unanswered_since;  // when the first was sent that asks for an ack and came after the last progress; Time{}: none
   Time last_sent;
   Time probe_at = Time::infinite();  // next liveness probe
   Duration probe_back_off = kProbeLostFirst;
@@ -115,6 +116,11 @@ struct Path {
   LossMeter loss;
   BusyMeter busy;
 
+  bool gone() const { return forget_at.is_set(); }
+  void note_progress(Time now) {
+    last_progress = now;
+    unanswered_since = Time{};
+  }
   bool carries_data() const { return machine.state() == PathState::active; }
   // Could carry, if only when nothing else does.
   bool works() const { return carries_data() || machine.state() == PathState::standby; }

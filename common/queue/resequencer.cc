@@ -86,7 +86,7 @@ void Resequencer::hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Pac
   if (!d.waiting_since.is_set()) wait_from(id, d, now);
 }
 
-void Resequencer::release_run(LaneId id, Lane& lane, Time filled_at, Deliveries& out) {
+void Resequencer::release_run(LaneId id, Lane& lane, Deliveries& out) {
   Disorder* d = lane.disorder.get();
   if (!d || d->ring.empty()) return;
   while (true) {
@@ -122,7 +122,7 @@ void Resequencer::release_run(LaneId id, Lane& lane, Time filled_at, Deliveries&
     while (d->first_held < d->highest && !held_at(d->first_held)) ++d->first_held;
   }
   const Time noticed = slots_[d->ring[d->first_held & (d->ring.size() - 1)] - 1].arrived;
-  wait_from(id, *d, std::max(noticed, std::min(filled_at, noticed + (kReinjectFor - wait_))));
+  wait_from(id, *d, std::max(noticed, std::min(d->repaired_at, noticed + (kReinjectFor - wait_))));
 }
 
 bool Resequencer::take_skipped(Disorder& d, uint64_t seq) {
@@ -161,7 +161,8 @@ void Resequencer::on_packet(LaneId id, PacketClass packet_class, uint32_t seq24,
     } else if (seq == lane.next) {
       out.push_back({packet, std::move(owner)});
       ++lane.next;
-      release_run(id, lane, now, out);
+      if (d) d->repaired_at = now;
+      release_run(id, lane, out);
     } else if (packet_class.unordered) {
       // Order does not matter to it; remember it, so that a second copy is known and nobody waits for it.
       Disorder& own = disorder_of(lane);
@@ -213,7 +214,7 @@ void Resequencer::on_gave_up(LaneId id, uint32_t first_seq24, uint16_t count, Ti
     if (entry == 0) entry = kSeen;
   }
   d.highest = std::max(d.highest, end - 1);
-  release_run(id, lane, Time{}, out);
+  release_run(id, lane, out);
   settle(id, lane, now);
 }
 
@@ -251,7 +252,7 @@ void Resequencer::on_timer(Time now, Deliveries& out) {
       uint64_t seq = lane.next;
       while (seq <= d.highest && d.ring[seq & (d.ring.size() - 1)] == 0) ++seq;
       skip_to(lane, seq, now);
-      release_run(id, lane, Time{}, out);
+      release_run(id, lane, out);
       if (d.held == 0) d.waiting_since = Time{};
     }
     if (d.waiting_since.is_set()) {

@@ -62,7 +62,8 @@ class Resequencer {
     uint64_t highest = 0;         // highest sequence seen
     uint64_t first_held = 0;      // lowest sequence held; meaningful while held > 0
     bool listed = false;          // stands in waiting_
-    Time waiting_since;           // when the gap at `next` was noticed; Time{} when nothing waits
+    Time waiting_since;           // from when the gap at `next` is waited for; Time{} when nothing waits
+    Time repaired_at;             // when a packet came last that was waited for
     Time skipped_at;              // when the newest range was given up
   };
   struct Lane {
@@ -77,8 +78,7 @@ class Resequencer {
   Disorder& disorder_of(Lane& lane);
   bool grow_ring(Disorder& d, uint64_t next, uint64_t span);
   void hold(LaneId id, Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Time now, DropCounters& drops);
-  // `filled_at`: a packet came that was waited for; Time{}: its gap was given up.
-  void release_run(LaneId id, Lane& lane, Time filled_at, Deliveries& out);
+  void release_run(LaneId id, Lane& lane, Deliveries& out);
   void skip_to(Lane& lane, uint64_t seq, Time now);
   static bool take_skipped(Disorder& d, uint64_t seq);
   void deliver_late(Lane& lane, uint64_t seq, ByteSpan packet, Packet owner, Deliveries& out, DropCounters& drops);

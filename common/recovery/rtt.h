@@ -118,8 +118,6 @@ class RttEstimator {
   Duration probe_timeout() const { return smoothed() + std::max(variance() * 4, kGranularity) + kMaxAckDelay; }
   // DESIGN.md, 6: unanswered data for about two round trips and their variance makes a path suspect.
   Duration suspect_timeout() const { return std::max(kSuspectFloor, smoothed() * 2 + variance() * 4 + kMaxAckDelay); }
-  // And for so long nothing at all was: of what is answered in disorder the oldest may wait its two round trips.
-  Duration silence_timeout() const { return std::max(kSilenceFloor, smoothed() + variance() * 4 + kMaxAckDelay); }
 
  private:
   bool has_sample_ = false;

@@ -30,7 +30,7 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
     drops_.count(DropReason::bad_frame);
     return;
   }
-  if (!p->gone) apply_ack_result(*p, r, own, now);
+  if (!p->gone()) apply_ack_result(*p, r, own, now);
 }
 
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
@@ -41,7 +41,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);
   if (p.mtu.known() != known) follow_path_mtu(now);
   if (r.acked_bytes > 0) {
-    p.last_progress = now;
+    p.note_progress(now);
     if (own_path) p.last_own_ack = now;
     p.probes_unanswered = 0;
     apply(p, p.machine.on_event(PathInput::progress, now), now);

@@ -106,7 +106,8 @@ void Session::validate_path(SessionPath& p, Time now) {
   p.mtu.on_validated(now);
   p.ever_validated = true;
   p.probes_unanswered = 0;
-  p.last_progress = p.last_own_ack = now;
+  p.note_progress(now);
+  p.last_own_ack = now;
   if (!p.rtt.has_sample()) p.ping_due = true;
   const FlapCount* flaps = flaps_of(p);
   const Duration penalty = flaps ? flaps->penalty(now) : Duration{};
@@ -242,8 +243,8 @@ void Session::remove_path(PathId id, Time now) {
   SessionPath& p = **owned;
   apply(p, p.machine.on_event(PathInput::link_down, now), now);
   coupling_.leave(id);
-  p.gone = true;
-  p.previous_challenge = Challenge{};
+  p.forget_at = now + kReinjectFor;
+  p.challenge = p.previous_challenge = Challenge{};
   p.cross_ack_at = Time{};
   if (leaving_.size() >= kMostLeaving) leaving_.erase(leaving_.begin());
   leaving_.push_back(std::move(*owned));
@@ -317,7 +318,7 @@ void Session::on_writable(LinkId link, bool writable) {
 
 // NAT rebinding and roaming: the newest authentic datagram moves the address provisionally; a challenge decides.
 void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now) {
-  if (p.gone) return;
+  if (p.gone()) return;
   if (d.from == p.address.tuple) {
     p.address.received_bytes += d.bytes.size();
     return;

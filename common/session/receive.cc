@@ -82,7 +82,7 @@ bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, D
   path->last_received = last_received_ = now;
   follow_address(*path, d, newest, now);
   // A path thought lost is heard again: it must answer before it is used.
-  if (path->machine.state() == PathState::lost && !path->gone && path->challenge.next_at == Time::infinite() && !path->challenge.outstanding) {
+  if (path->machine.state() == PathState::lost && !path->gone() && path->challenge.next_at == Time::infinite() && !path->challenge.outstanding) {
     path->challenge.next_at = now;
   }
 

@@ -331,13 +331,14 @@ bool Session::transmit_acks(TransmitBatch& batch, Time now) {
   return false;
 }
 
-// Not one that stands by, which is to cost nothing, unless it has to take over.
+// One that stands by is to cost nothing, unless it has to take over.
 const SessionPath* Session::cross_ack_path(const SessionPath& of) const {
   const SessionPath* best = nullptr;
+  const auto rank = [](const SessionPath& p) { return std::pair(!p.carries_data(), p.rtt.smoothed()); };
   for (const auto& p : paths_) {
     const bool may = p->carries_data() || (p->works() && !of.works());
     if (p.get() == &of || !may || !p->writable()) continue;
-    if (!best || p->rtt.smoothed() < best->rtt.smoothed()) best = p.get();
+    if (!best || rank(*p) < rank(*best)) best = p.get();
   }
   return best;
 }
@@ -382,6 +383,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());
     p.note_busy(size, now);
+    if (!p.unanswered_since.is_set()) p.unanswered_since = now;
   }
   address->sent_bytes += size;
   p.sent_bytes += size;

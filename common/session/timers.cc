@@ -39,20 +39,28 @@ Session::Session(SessionContext context, SessionIdentity identity, uint64_t own_
 void Session::on_held_up(Time now) { held_up_until_ = now + Duration::millis(30); }
 
 // What was sent before a path died is still answered for a round trip, so the last answer alone would tell a round trip late. But
-// what is unanswered for long because the path paused says nothing when the pause is over.
+// something must have been sent since then, or have found a full window, and have had its time too: the end of a burst may be lost
+// on a path that works. What was sent while the path did not work says nothing.
 Time Session::suspect_at(const SessionPath& p) const {
   if (!p.works()) return Time::infinite();
   const Time oldest = p.sent.oldest_unacked();
   if (!oldest.is_set()) return Time::infinite();
-  return std::max({oldest + p.rtt.suspect_timeout(), p.last_progress + p.rtt.silence_timeout(), held_up_until_});
+  const Time unanswered = std::max(oldest, p.machine.since()) + p.rtt.suspect_timeout();
+  const bool stopped = !p.unanswered_since.is_set() && p.window_room() >= p.mtu.datagram();
+  const Time silent = stopped ? p.last_progress + p.rtt.suspect_timeout() : std::max(p.unanswered_since, p.last_progress) + p.rtt.probe_timeout();
+  return std::max({unanswered, silent, p.last_progress + kSilenceFloor, held_up_until_});
 }
 
-// Unanswered: ask for an ack, so that loss detection can judge the tail. While suspect: the probes that decide.
+// Unanswered: ask for an ack, so that loss detection can judge the tail, and sooner where nothing more was sent that the path's
+// answers could be told from. While suspect: the probes that decide.
 Time Session::probe_timeout_at(const SessionPath& p) const {
   if (p.machine.state() == PathState::suspect) return p.probe_at;
   if (!p.works() || !p.sent.has_eliciting_in_flight()) return Time::infinite();
   const Duration back_off = p.rtt.probe_timeout() * (int64_t{1} << std::min(p.probes_unanswered, 6));
-  return std::max({p.sent.last_eliciting_sent(), p.last_progress, p.asked_at}) + back_off;
+  const Time timeout = std::max({p.sent.last_eliciting_sent(), p.last_progress, p.asked_at}) + back_off;
+  if (p.unanswered_since.is_set() || p.probes_unanswered > 0) return timeout;
+  const Duration late = p.rtt.smoothed() / 4;
+  return std::min(timeout, std::max(p.sent.oldest_unacked() + p.rtt.probe_timeout(), p.last_progress + p.rtt.variance() * 4) + late);
 }
 
 Time Session::liveness_at(const SessionPath& p) const {
@@ -74,7 +82,7 @@ Time Session::liveness_at(const SessionPath& p) const {
 
 Time Session::cross_ack_at(const SessionPath& p) const {
   if (!p.acks.has_cross_news() || !cross_ack_path(p)) return Time::infinite();
-  const Duration apart = p.gone ? Duration{} : p.rtt.smoothed() / 4;
+  const Duration apart = p.gone() ? Duration{} : p.rtt.smoothed() / 4;
   return p.cross_ack_at + std::max(Duration::millis(10), apart);
 }
 
@@ -140,7 +148,7 @@ void Session::on_timer(Time now) {
   for (size_t i = 0; i < paths_.size(); ++i) path_timers(*paths_[i], now);
   if (resequencer_.next_deadline() <= now) resequencer_.on_timer(now, context_.deliveries);
   if (tunnel_mtu_.raise_at() <= now) follow_path_mtu(now);
-  std::erase_if(leaving_, [&](const auto& p) { return p->machine.since() + kReinjectFor <= now; });
+  std::erase_if(leaving_, [&](const auto& p) { return p->forget_at <= now; });
   keys_.expire(now, [&](SessionIndex i) { released_indices_.push_back(i); });
 }
 
@@ -167,7 +175,7 @@ Time Session::next_timeout(Time now) const {
     }
     if (!p.status_acked && may_write_control) t = std::min(t, p.status_resend_at);
   }
-  for (const auto& p : leaving_) t = std::min({t, cross_ack_at(*p), p->machine.since() + kReinjectFor});
+  for (const auto& p : leaving_) t = std::min({t, cross_ack_at(*p), p->forget_at});
   if (!policy_acked_ && may_write_control) t = std::min(t, policy_resend_at_);
   for (const ClosedPath& c : closed_paths_) {
     if (may_write_control) t = std::min(t, c.next_at);

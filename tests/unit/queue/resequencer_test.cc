@@ -117,6 +117,20 @@ TEST_CASE("while repairs come one after the other the next is waited for, as lon
   CHECK(h.got.back() == 100);
 }
 
+TEST_CASE("a notice about a later packet takes nothing from the patience with the repairs before it") {
+  Harness h;
+  h.r.set_wait(Duration::millis(50));
+  for (uint32_t i : {0u, 2u, 4u, 6u}) h.in(i);
+  h.tick(Duration::millis(40));
+  h.in(1);
+  h.tick(Duration::millis(20));
+  h.r.on_gave_up(LaneId{}, 5, 1, h.now, h.out);
+  h.tick(Duration::millis(1));
+  CHECK(h.got == Seqs{0, 1, 2});
+  h.in(3);
+  CHECK(h.got == Seqs{0, 1, 2, 3, 4, 6});
+}
+
 TEST_CASE("a gap behind one that was given up is not waited for longer") {
   Harness h;
   h.r.set_wait(Duration::millis(50));

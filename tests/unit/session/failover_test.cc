@@ -37,6 +37,77 @@ TEST_CASE("a pause of less than a round trip makes no path suspect") {
   CHECK(net.count<PathChanged>(net.server_events) == 0);
 }
 
+TEST_CASE("the end of a burst is lost, again and again: the path works") {
+  for (const int64_t delay : {15, 30, 70}) {
+    TestNet net(5);
+    net.add_link(wire_of(20e6, Duration::millis(delay)));
+    connect(net);
+    uint32_t marker = 0;
+    trickle_down(net, Duration::seconds(1), marker);
+    net.run(Duration::seconds(1));
+    net.server_events.clear();
+    int large = 0;
+    net.tap = [&](bool to_server, std::vector<uint8_t>& bytes, TestLink&) { return to_server || bytes.size() < 500 || ++large % 6 != 5; };
+    for (int burst = 0; burst < 40; ++burst) {
+      for (int i = 0; i < 5; ++i) {
+        net.send_to_client(make_packet(net.server_ip, net.client_ip, marker++, 600));
+        net.run(Duration::millis(2));
+      }
+      net.run(Duration::millis(500));
+    }
+    CAPTURE(delay);
+    CHECK(large > 200);
+    CHECK(net.count<PathChanged>(net.server_events) == 0);
+    CHECK(net.at_client.size() == marker);
+  }
+}
+
+TEST_CASE("a path that is gone does not come back by an answer that was under way") {
+  for (int64_t later = 0; later < 1'000; later += 50) {
+    TestNet net(5);
+    TestLink& a = net.add_link(wire_of(20e6, Duration::millis(150)));
+    net.add_link(wire_of(20e6, Duration::millis(10)));
+    connect(net);
+    uint32_t marker = 0;
+    trickle_down(net, Duration::millis(500), marker);
+    a.to_client.blackhole = a.to_server.blackhole = true;
+    trickle_down(net, Duration::seconds(4), marker);
+    REQUIRE(path_on(net, true, a).state == PathState::lost);
+    a.to_client.blackhole = a.to_server.blackhole = false;
+    trickle_down(net, Duration::millis(later), marker);
+    net.client->on_path_event(LinkDown{a.up.link}, net.now);
+    net.run(Duration::millis(50));
+    REQUIRE(net.server->sessions(net.now)[0].paths.size() == 1);
+    net.server_events.clear();
+    trickle_down(net, Duration::seconds(2), marker);
+    CHECK(net.count<PathChanged>(net.server_events) == 0);
+  }
+}
+
+TEST_CASE("cross-acks of a path that is gone take an active path, not a shorter one that stands by") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(50)));
+  net.add_link(wire_of(20e6, Duration::millis(60)));
+  TestLink& backup = net.add_link(wire_of(20e6, Duration::millis(10)));
+  backup.up.priority = wire::PathPriority::backup;
+  connect(net);
+  uint32_t marker = 0;
+  const auto send_up = [&](int packets) {
+    for (int i = 0; i < packets; ++i) {
+      net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++, 600));
+      net.run(Duration::millis(2));
+    }
+  };
+  send_up(500);
+  a.down = true;
+  net.client->on_path_event(LinkDown{a.up.link}, net.now);
+  const uint64_t before = backup.to_client.sent;
+  send_up(100);
+  CHECK(backup.to_client.sent - before <= 2);  // that the PATH_CLOSE came
+  net.run(Duration::seconds(1));
+  CHECK(net.at_server.size() == marker);
+}
+
 TEST_CASE("a link taken away: what it had delivered is not sent again, what is under way still counts") {
   TestNet net(5);
   TestLink& a = net.add_link(wire_of(20e6, Duration::millis(50)));

@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--toml", action="store_true")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     text = scenarios(asked.kind, asked.seed, asked.count)
     if asked.toml:
         print(text, end="")

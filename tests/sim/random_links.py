@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Random links and random failures: what the written scenarios do not know. Compares builds of hawser-sim on the same ones.
+# Random links and random failures: what the written scenarios do not know. Compares builds of hawser-sim on the same ones.
+"""Usage:
 
     tests/sim/random_links.py failures --seed 1 --count 40 build/bin/hawser-sim [another/hawser-sim ...]
     tests/sim/random_links.py goodput --list build/bin/hawser-sim

@@ -51,8 +51,8 @@ Time Session::suspect_at(const SessionPath& p) const {
   return std::max({unanswered, silent, p.last_progress + kSilenceFloor, held_up_until_});
 }
 
-// Unanswered: ask for an ack, so that loss detection can judge the tail, and sooner where nothing more was sent that the path's
-// answers could be told from. While suspect: the probes that decide.
+// Unanswered: ask for an ack, so that loss detection can judge the tail; sooner when nothing was sent since the last answer, whose own
+// answer could tell. While suspect: the probes that decide.
 Time Session::probe_timeout_at(const SessionPath& p) const {
   if (p.machine.state() == PathState::suspect) return p.probe_at;
   if (!p.works() || !p.sent.has_eliciting_in_flight()) return Time::infinite();

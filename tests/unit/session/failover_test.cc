@@ -3,14 +3,31 @@
 #include "tests/unit/session/paths_support.h"
 
 namespace hawser::test {
+namespace {
 
-TEST_CASE("a busy path is suspect two round trips after what was not answered, not after the last answer") {
-  TestNet net(5);
+// The shorter of two long links, which has carried packets towards the client for two seconds.
+TestLink& busy_long_link(TestNet& net, uint32_t& marker) {
   TestLink& a = net.add_link(wire_of(20e6, Duration::millis(70)));
   net.add_link(wire_of(20e6, Duration::millis(90)));
   connect(net);
-  uint32_t marker = 0;
   trickle_down(net, Duration::seconds(2), marker);
+  return a;
+}
+
+// So many packets towards the server.
+void trickle_up(TestNet& net, int packets, Duration apart, uint32_t& marker) {
+  for (int i = 0; i < packets; ++i) {
+    net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++, 600));
+    net.run(apart);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a busy path is suspect two round trips after what was not answered, not after the last answer") {
+  TestNet net(5);
+  uint32_t marker = 0;
+  TestLink& a = busy_long_link(net, marker);
   REQUIRE(path_on(net, true, a).state == PathState::active);
   // What came before is still being answered for a round trip.
   a.to_client.blackhole = true;
@@ -24,11 +41,8 @@ TEST_CASE("a busy path is suspect two round trips after what was not answered, n
 
 TEST_CASE("a pause of less than a round trip makes no path suspect") {
   TestNet net(5);
-  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(70)));
-  net.add_link(wire_of(20e6, Duration::millis(90)));
-  connect(net);
   uint32_t marker = 0;
-  trickle_down(net, Duration::seconds(2), marker);
+  TestLink& a = busy_long_link(net, marker);
   net.server_events.clear();
   a.to_server.blackhole = true;  // acks alone: what they would have said comes with the next
   trickle_down(net, Duration::millis(130), marker);
@@ -92,17 +106,11 @@ TEST_CASE("cross-acks of a path that is gone take an active path, not a shorter 
   backup.up.priority = wire::PathPriority::backup;
   connect(net);
   uint32_t marker = 0;
-  const auto send_up = [&](int packets) {
-    for (int i = 0; i < packets; ++i) {
-      net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++, 600));
-      net.run(Duration::millis(2));
-    }
-  };
-  send_up(500);
+  trickle_up(net, 500, Duration::millis(2), marker);
   a.down = true;
   net.client->on_path_event(LinkDown{a.up.link}, net.now);
   const uint64_t before = backup.to_client.sent;
-  send_up(100);
+  trickle_up(net, 100, Duration::millis(2), marker);
   CHECK(backup.to_client.sent - before <= 2);  // that the PATH_CLOSE came
   net.run(Duration::seconds(1));
   CHECK(net.at_server.size() == marker);
@@ -114,13 +122,8 @@ TEST_CASE("a link taken away: what it had delivered is not sent again, what is u
   TestLink& b = net.add_link(wire_of(500e3, Duration::millis(10)));
   b.up.priority = wire::PathPriority::backup;
   connect(net);
-  const auto send_up = [&](uint32_t from, uint32_t to) {
-    for (uint32_t i = from; i < to; ++i) {
-      net.send_to_server(make_packet(net.client_ip, net.server_ip, i, 600));
-      net.run(Duration::millis(1));
-    }
-  };
-  send_up(0, 1'000);
+  uint32_t marker = 0;
+  trickle_up(net, 1'000, Duration::millis(1), marker);
   a.down = true;
   net.client->on_path_event(LinkDown{a.up.link}, net.now);
   net.run(Duration::seconds(2));

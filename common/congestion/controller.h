@@ -20,6 +20,7 @@ struct Sibling {
   Duration smoothed_rtt, min_rtt;
   BitRate pacing_rate, capacity;
   uint64_t bytes_between_losses = 0;  // OLIA's l
+  uint64_t lost = 0;                  // bytes declared lost so far
 
   bool counts() const { return live && has_rtt; }
 };
@@ -35,6 +36,14 @@ struct CouplingView {
     for (size_t i = 0; i < paths.size(); ++i)
       n += i == own || (paths[i].counts() && paths[i].group == paths[own].group);
     return n ? n : 1;
+  }
+  // What the other paths of the own one's bottleneck have lost so far, bytes.
+  uint64_t lost_by_others() const {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < paths.size(); ++i) {
+      if (i != own && paths[i].group == paths[own].group) sum += paths[i].lost;
+    }
+    return sum;
   }
 };
 

@@ -68,6 +68,7 @@ void Coupling::on_sample(PathId id, Controller& controller, CongestionSample sam
   own.min_rtt = sample.rtt.min();
   own.bytes_in_flight = sample.bytes_in_flight;
   own.delivered = sample.delivered;
+  own.lost += r.lost_bytes;
   // A lone path has nobody to share with: its statistics would only cost memory.
   if (members_.size() > 1) {
     BottleneckStatistics& s = members_[i].statistics;

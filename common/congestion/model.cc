@@ -30,6 +30,11 @@ constexpr double kTaken = 0.95;  // the model per round in which others have wha
 constexpr int kTakenAfter = 3;   // such rounds in a row: one or two are an inner TCP that was just told to yield
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
 constexpr Duration kCruiseMin = Duration::millis(100);
+// Beside losses of a full queue: round trips between probes for each datagram that the bottleneck's paths have under way,
+// and the most such datagrams and the longest time that count.
+constexpr double kRoundsADatagram = 0.75;
+constexpr double kMostDatagrams = 63;
+constexpr Duration kCruiseMost = Duration::seconds(3);
 constexpr double kProbeLossExcess =
     0.05;  // loss while probing above that while cruising: the queue is shorter than the probe
 constexpr double kLossWithQueue = 0.02;  // loss above the radio's own together with a queue: the buffer is full
@@ -43,8 +48,9 @@ constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 // A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
-constexpr double kOthersQueueOfRtt = 0.75;
-constexpr Duration kOthersQueue = Duration::millis(10);
+constexpr double kOthersQueueOfRtt = 0.4;
+constexpr Duration kOthersQueue = Duration::millis(5);
+constexpr double kRivalGrowth = 0.5;  // of CUBIC's, which beside a Reno flow in a long buffer takes more than half
 constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
 constexpr Duration kLongestDrain = Duration::seconds(1);    // above what any takes, so that it ends well before the next
@@ -252,6 +258,7 @@ void ModelController::compete(const CongestionSample& s) {
   } else if (!rival_) {
     rival_ = std::make_unique<CubicController>(datagram_);
     rival_->take_over(*this);
+    lost_by_others_ = s.coupling.lost_by_others();
   }
 }
 
@@ -306,6 +313,18 @@ void ModelController::on_round_end(const CongestionSample& s) {
   round_ = Round{};
 }
 
+// In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
+// Each probe into a queue that overflows costs the others there half a window, which takes a Reno flow as many round trips to
+// grow again as half of it has segments. So BBRv2 and v3 probe no sooner than that (draft-ietf-ccwg-bbr,
+// BBRIsRenoCoexistenceProbeTime). Several paths probe at different moments, each for its part: each waits longer by the root
+// of their number.
+Duration ModelController::cruise_length(const CongestionSample& s) const {
+  const Duration ordinary = std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16);
+  if (!loss_rank_.queue_overflows(s.now)) return ordinary;
+  const double datagrams = std::min(bdp(s.rtt, share_) / datagram_, kMostDatagrams);
+  return std::max(ordinary, std::min(s.rtt.smoothed() * (kRoundsADatagram * datagrams * std::sqrt(share_)), kCruiseMost));
+}
+
 void ModelController::leave_probe(const CongestionSample& s) {
   deep_drain_ = rival_ || s.now - last_deep_drain_ >= (suspects_queue_ ? kDeepDrainSoon : kDeepDrainEvery);
   if (deep_drain_) last_deep_drain_ = s.now;
@@ -328,8 +347,7 @@ void ModelController::advance_cycle(const CongestionSample& s) {
         if (cruise_rounds_ > 0 && must_show_the_floor(s.now)) leave_probe(s);
         break;
       }
-      // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
-      if (in_phase >= std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16)) enter(Phase::probe_up, s.now);
+      if (in_phase >= cruise_length(s)) enter(Phase::probe_up, s.now);
       break;
     case Phase::probe_up: {
       // Long enough for the rate over its span to see it.
@@ -405,11 +423,18 @@ void ModelController::on_sample(const CongestionSample& s) {
   set_outputs(s);
 }
 
-// Paths of one bottleneck grow together about as fast as one would: of Reno's throughput that takes the square of their number,
-// beside CUBIC and with the windows that they do not lose together the cube.
+// Paths of one bottleneck are one flow there: what one of them loses, all lose. An overflow hits one of them and not the
+// others, and they together would give back little of their windows; and they grow together about as fast as one would (of a
+// window's growth by acknowledgements that takes the square of their number).
 void ModelController::feed_rival(const CongestionSample& s) {
   AckResult ack = s.ack;
-  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) / (share_ * share_ * share_));
+  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) * kRivalGrowth / (share_ * share_));
+  const uint64_t lost_by_others = s.coupling.lost_by_others();
+  if (lost_by_others > lost_by_others_) {
+    ack.lost_bytes += lost_by_others - lost_by_others_;
+    ack.newest_lost_sent_at = std::max(ack.newest_lost_sent_at, s.now - s.rtt.smoothed());
+  }
+  lost_by_others_ = lost_by_others;
   CongestionSample scaled{ack, s.rtt, s.bytes_in_flight, s.delivered, s.now, s.coupling};
   rival_->on_sample(scaled);
 }

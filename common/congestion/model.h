@@ -82,6 +82,7 @@ class ModelController final : public Controller {
   bool sent_little(const CongestionSample& s) const;
   void check_startup_done(const CongestionSample& s);
   void advance_cycle(const CongestionSample& s);
+  Duration cruise_length(const CongestionSample& s) const;
   void leave_probe(const CongestionSample& s);
   void look_after_drain(const CongestionSample& s);
   void compete(const CongestionSample& s);
@@ -136,6 +137,7 @@ class ModelController final : public Controller {
   bool suspects_queue_ = false;  // one stood although we had drained ours
   // Others keep the queue long whatever we do: their kind of controller, while that lasts, and what the delay was without them.
   std::unique_ptr<CubicController> rival_;
+  uint64_t lost_by_others_ = 0;  // by the other paths of the bottleneck, as of the last sample
   Duration floor_rtt_, floor_forward_;
   bool suspects_rivals_ = false;  // at the last deep drain
   Duration seen_queue_;           // at the last deep drain, and how often in a row it was the same

@@ -251,6 +251,12 @@ TEST_CASE("the view of the siblings") {
   CHECK(c.view(PathId{4}).group_size() == 1);  // the sibling carries nothing yet
   c.set_live(PathId{3}, true);
   CHECK(c.view(PathId{4}).group_size() == 2);
+  AckResult lossy;
+  lossy.lost_bytes = 1'200;
+  c.on_sample(PathId{4}, controller, {lossy, rtt, 500, 0, Time{6}});
+  CHECK(c.view(PathId{3}).lost_by_others() == 1'200);
+  CHECK(c.view(PathId{4}).lost_by_others() == 0);
+  CHECK(c.view(PathId{7}).lost_by_others() == 0);  // another bottleneck
   // The one in the middle leaves: the others keep their relations.
   c.leave(PathId{4});
   CHECK(c.view(PathId{7}).paths.size() == 2);

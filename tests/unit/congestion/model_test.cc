@@ -266,6 +266,38 @@ TEST_CASE("beside a sender that keeps a long buffer full the model keeps a part,
   CHECK(ours.queue_sum_ms / static_cast<double>(ours.datagrams) < 6);
 }
 
+// How often in `length` the first of them probes for more.
+int probes(SharedLink& link, Sender& ours, std::initializer_list<Sender*> senders, Time& now, Duration length) {
+  int count = 0;
+  bool probing = false;
+  for (const Time end = now + length; now < end;) {
+    run(link, senders, now, now + Duration::millis(1));
+    const bool above = ours.controller->pacing_rate() > ours.controller->capacity() * 1.2;
+    count += above && !probing;
+    probing = above;
+  }
+  return count;
+}
+
+TEST_CASE("where a flow beside ours makes a queue overflow, probes are as far apart as it needs to grow again") {
+  const Duration second = Duration::seconds(1);
+  // 20 Mbit/s and 20 ms are 33 datagrams: 25 round trips of 30 to 40 ms apart.
+  SharedLink shared{BitRate{20e6}, 50'000};
+  Sender ours(7, Duration::millis(10)), other(11, Duration::millis(10), wire::CongestionKind::reno);
+  Time now = kBegin;
+  run(shared, {&ours, &other}, now, kBegin + second * 20);
+  const int beside = probes(shared, ours, {&ours, &other}, now, second * 60);
+  INFO("probes in a minute: beside Reno " << beside);
+  CHECK(beside >= 40);
+  CHECK(beside <= 120);
+  // Random losses are no reason.
+  SharedLink radio{BitRate{20e6}, 250'000, 0.02};
+  Sender alone(7, Duration::millis(10));
+  now = kBegin;
+  run(radio, {&alone}, now, kBegin + second * 20);
+  CHECK(probes(radio, alone, {&alone}, now, second * 60) >= 200);
+}
+
 TEST_CASE("a way that has become longer is not taken for rivals for ever") {
   SharedLink link{BitRate{20e6}, 2'000'000};
   Sender ours(7, Duration::millis(10));

@@ -20,7 +20,7 @@ struct Sibling {
   Duration smoothed_rtt, min_rtt;
   BitRate pacing_rate, capacity;
   uint64_t bytes_between_losses = 0;  // OLIA's l
-  uint64_t lost = 0;                  // bytes declared lost so far
+  Time others_lost_at{};              // when the newest datagram that another path of its bottleneck lost was sent
 
   bool counts() const { return live && has_rtt; }
 };
@@ -37,14 +37,16 @@ struct CouplingView {
       n += i == own || (paths[i].counts() && paths[i].group == paths[own].group);
     return n ? n : 1;
   }
-  // What the other paths of the own one's bottleneck have lost so far, bytes.
-  uint64_t lost_by_others() const {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < paths.size(); ++i) {
-      if (i != own && paths[i].group == paths[own].group) sum += paths[i].lost;
+  // What the paths of the own one's bottleneck are believed to carry together.
+  BitRate group_capacity() const {
+    BitRate sum;
+    for (const Sibling& p : paths) {
+      if (p.counts() && p.group == paths[own].group) sum.bps += p.capacity.bps;
     }
     return sum;
   }
+  // When the newest datagram was sent that another path of the own one's bottleneck has lost; Time{}: none.
+  Time others_lost_at() const { return paths.empty() ? Time{} : paths[own].others_lost_at; }
 };
 
 // What a controller sees of one ack or one expiry of the loss timer.

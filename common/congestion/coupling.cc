@@ -68,7 +68,12 @@ void Coupling::on_sample(PathId id, Controller& controller, CongestionSample sam
   own.min_rtt = sample.rtt.min();
   own.bytes_in_flight = sample.bytes_in_flight;
   own.delivered = sample.delivered;
-  own.lost += r.lost_bytes;
+  // Told when it happens: what another lost before it came to this bottleneck, or while it was dead, is not of this queue.
+  if (r.lost_bytes > 0 && own.counts()) {
+    for (Sibling& other : siblings_) {
+      if (&other != &own && other.group == own.group) other.others_lost_at = std::max(other.others_lost_at, r.newest_lost_sent_at);
+    }
+  }
   // A lone path has nobody to share with: its statistics would only cost memory.
   if (members_.size() > 1) {
     BottleneckStatistics& s = members_[i].statistics;

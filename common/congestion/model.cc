@@ -29,10 +29,11 @@ constexpr Duration kQuietWander =
 constexpr double kTaken = 0.95;  // the model per round in which others have what we do not send
 constexpr int kTakenAfter = 3;   // such rounds in a row: one or two are an inner TCP that was just told to yield
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
+constexpr double kMeanSixteenths = 16 * (kCruiseRoundsMin + kCruiseRoundsSpread / 2.0);
 constexpr Duration kCruiseMin = Duration::millis(100);
 // Beside losses of a full queue: round trips between probes for each datagram that the bottleneck's paths have under way,
 // and the most such datagrams and the longest time that count.
-constexpr double kRoundsADatagram = 0.75;
+constexpr double kRoundsADatagram = 0.65;
 constexpr double kMostDatagrams = 63;
 constexpr Duration kCruiseMost = Duration::seconds(3);
 constexpr double kProbeLossExcess =
@@ -48,9 +49,8 @@ constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
 constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 // A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
-constexpr double kOthersQueueOfRtt = 0.4;
-constexpr Duration kOthersQueue = Duration::millis(5);
-constexpr double kRivalGrowth = 0.5;  // of CUBIC's, which beside a Reno flow in a long buffer takes more than half
+constexpr double kOthersQueueOfRtt = 0.75;
+constexpr Duration kOthersQueue = Duration::millis(10);
 constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
 constexpr Duration kLongestDrain = Duration::seconds(1);    // above what any takes, so that it ends well before the next
@@ -258,7 +258,7 @@ void ModelController::compete(const CongestionSample& s) {
   } else if (!rival_) {
     rival_ = std::make_unique<CubicController>(datagram_);
     rival_->take_over(*this);
-    lost_by_others_ = s.coupling.lost_by_others();
+    losses_seen_ = s.now;
   }
 }
 
@@ -315,14 +315,17 @@ void ModelController::on_round_end(const CongestionSample& s) {
 
 // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
 // Each probe into a queue that overflows costs the others there half a window, which takes a Reno flow as many round trips to
-// grow again as half of it has segments. So BBRv2 and v3 probe no sooner than that (draft-ietf-ccwg-bbr,
-// BBRIsRenoCoexistenceProbeTime). Several paths probe at different moments, each for its part: each waits longer by the root
-// of their number.
+// grow again as half of it has segments. So BBRv2 and v3 wait that long, but no longer than some seconds
+// (draft-ietf-ccwg-bbr, BBRIsRenoCoexistenceProbeTime); .65 of it is measured. Several paths probe at different moments, each
+// for its part: each waits longer by the root of their number. A queue that may be others' is looked at soon.
 Duration ModelController::cruise_length(const CongestionSample& s) const {
   const Duration ordinary = std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16);
   if (!loss_rank_.queue_overflows(s.now)) return ordinary;
-  const double datagrams = std::min(bdp(s.rtt, share_) / datagram_, kMostDatagrams);
-  return std::max(ordinary, std::min(s.rtt.smoothed() * (kRoundsADatagram * datagrams * std::sqrt(share_)), kCruiseMost));
+  const BitRate together = std::max(bandwidth_, s.coupling.group_capacity());
+  const double datagrams = std::min(together.bytes_in(s.rtt.min()) / datagram_, kMostDatagrams);
+  const double rounds = kRoundsADatagram * datagrams * std::sqrt(share_);
+  const Duration most = suspects_queue_ || suspects_rivals_ ? kDeepDrainSoon : kCruiseMost;
+  return std::max(ordinary, std::min(s.rtt.smoothed() * rounds, most) * (cruise_sixteenths_ / kMeanSixteenths));
 }
 
 void ModelController::leave_probe(const CongestionSample& s) {
@@ -423,18 +426,18 @@ void ModelController::on_sample(const CongestionSample& s) {
   set_outputs(s);
 }
 
-// Paths of one bottleneck are one flow there: what one of them loses, all lose. An overflow hits one of them and not the
-// others, and they together would give back little of their windows; and they grow together about as fast as one would (of a
-// window's growth by acknowledgements that takes the square of their number).
+// Paths of one bottleneck are one flow there: when one of them loses, all answer. An overflow hits one of them and not the
+// others, and together they would give back little of their windows. That they grow by the square of their number more slowly
+// (the number itself would make them one flow) is a measurement: what they lose in one overflow comes at different moments.
 void ModelController::feed_rival(const CongestionSample& s) {
   AckResult ack = s.ack;
-  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) * kRivalGrowth / (share_ * share_));
-  const uint64_t lost_by_others = s.coupling.lost_by_others();
-  if (lost_by_others > lost_by_others_) {
-    ack.lost_bytes += lost_by_others - lost_by_others_;
-    ack.newest_lost_sent_at = std::max(ack.newest_lost_sent_at, s.now - s.rtt.smoothed());
-  }
-  lost_by_others_ = lost_by_others;
+  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) / (share_ * share_));
+  // Once for each overflow: what was sent before the last answer belongs to that one. A mark is answered like a loss, and
+  // not taken back when a loss of ours turns out to have been none.
+  const bool ours = ack.lost_bytes > 0 && ack.newest_lost_sent_at > losses_seen_;
+  const bool theirs = ack.acked_bytes > 0 && s.coupling.others_lost_at() > losses_seen_;
+  if (theirs && !ours) ++ack.newly_ce;
+  if (ours || theirs) losses_seen_ = s.now;
   CongestionSample scaled{ack, s.rtt, s.bytes_in_flight, s.delivered, s.now, s.coupling};
   rival_->on_sample(scaled);
 }

@@ -137,7 +137,7 @@ class ModelController final : public Controller {
   bool suspects_queue_ = false;  // one stood although we had drained ours
   // Others keep the queue long whatever we do: their kind of controller, while that lasts, and what the delay was without them.
   std::unique_ptr<CubicController> rival_;
-  uint64_t lost_by_others_ = 0;  // by the other paths of the bottleneck, as of the last sample
+  Time losses_seen_;  // what was sent before is of an overflow that the rival has answered
   Duration floor_rtt_, floor_forward_;
   bool suspects_rivals_ = false;  // at the last deep drain
   Duration seen_queue_;           // at the last deep drain, and how often in a row it was the same

@@ -36,8 +36,8 @@ class Meter {
     auto bin = static_cast<size_t>((now - start_).ns / kBin.ns);
     if (bin >= bins_.size()) bins_.resize(bin + 1);
     bins_[bin] += bytes;
-    total_ += bytes;
     note_silence(now);
+    total_ += bytes;
     last_ = now;
   }
 

@@ -253,16 +253,24 @@ TEST_CASE("the view of the siblings") {
   CHECK(c.view(PathId{4}).group_size() == 2);
   AckResult lossy;
   lossy.lost_bytes = 1'200;
-  c.on_sample(PathId{4}, controller, {lossy, rtt, 500, 0, Time{6}});
-  CHECK(c.view(PathId{3}).lost_by_others() == 1'200);
-  CHECK(c.view(PathId{4}).lost_by_others() == 0);
-  CHECK(c.view(PathId{7}).lost_by_others() == 0);  // another bottleneck
+  lossy.newest_lost_sent_at = Time{6};
+  c.on_sample(PathId{4}, controller, {lossy, rtt, 500, 0, Time{8}});
+  CHECK_FALSE(c.view(PathId{3}).others_lost_at().is_set());  // it carries nothing: whatever it lost, no queue overflowed
+  c.set_live(PathId{4}, true);
+  c.on_sample(PathId{4}, controller, {lossy, rtt, 500, 0, Time{8}});
+  CHECK(c.view(PathId{3}).others_lost_at() == Time{6});
+  CHECK_FALSE(c.view(PathId{4}).others_lost_at().is_set());
+  CHECK_FALSE(c.view(PathId{7}).others_lost_at().is_set());  // another bottleneck
+  CHECK(c.view(PathId{3}).group_capacity().bps == 4e6);
   // The one in the middle leaves: the others keep their relations.
   c.leave(PathId{4});
   CHECK(c.view(PathId{7}).paths.size() == 2);
   CHECK(c.group(PathId{3}) != c.group(PathId{7}));
+  c.set_live(PathId{7}, true);
+  c.on_sample(PathId{7}, controller, {lossy, rtt, 500, 0, Time{9}});
   c.join(PathId{8}, 8);
   CHECK(c.group(PathId{8}) == c.group(PathId{7}));
+  CHECK_FALSE(c.view(PathId{8}).others_lost_at().is_set());  // it was not there then
   // On another network nothing is known.
   c.join(PathId{8}, 0);
   CHECK(c.group(PathId{8}) != c.group(PathId{7}));

@@ -281,7 +281,7 @@ int probes(SharedLink& link, Sender& ours, std::initializer_list<Sender*> sender
 
 TEST_CASE("where a flow beside ours makes a queue overflow, probes are as far apart as it needs to grow again") {
   const Duration second = Duration::seconds(1);
-  // 20 Mbit/s and 20 ms are 33 datagrams: 25 round trips of 30 to 40 ms apart.
+  // 20 Mbit/s and 20 ms are 33 datagrams: 21 round trips of 30 to 40 ms apart, or a second while the queue is in doubt.
   SharedLink shared{BitRate{20e6}, 50'000};
   Sender ours(7, Duration::millis(10)), other(11, Duration::millis(10), wire::CongestionKind::reno);
   Time now = kBegin;

@@ -33,7 +33,7 @@ constexpr double kMeanSixteenths = 16 * (kCruiseRoundsMin + kCruiseRoundsSpread 
 constexpr Duration kCruiseMin = Duration::millis(100);
 // Beside losses of a full queue: round trips between probes for each datagram that the bottleneck's paths have under way,
 // and the most such datagrams and the longest time that count.
-constexpr double kRoundsADatagram = 0.65;
+constexpr double kRoundsADatagram = 0.85;
 constexpr double kMostDatagrams = 63;
 constexpr Duration kCruiseMost = Duration::seconds(3);
 constexpr double kProbeLossExcess =
@@ -51,6 +51,7 @@ constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 // A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
 constexpr double kOthersQueueOfRtt = 0.75;
 constexpr Duration kOthersQueue = Duration::millis(10);
+constexpr double kRivalGrowth = 0.5;  // of a CUBIC that is fed by acknowledgements: a whole one took more than its half in netlab
 constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
 constexpr Duration kLongestDrain = Duration::seconds(1);    // above what any takes, so that it ends well before the next
@@ -316,7 +317,7 @@ void ModelController::on_round_end(const CongestionSample& s) {
 // In round trips as they are: of a jittery path the least is a fraction of them, and it would do little but probe.
 // Each probe into a queue that overflows costs the others there half a window, which takes a Reno flow as many round trips to
 // grow again as half of it has segments. So BBRv2 and v3 wait that long, but no longer than some seconds
-// (draft-ietf-ccwg-bbr, BBRIsRenoCoexistenceProbeTime); .65 of it is measured. Several paths probe at different moments, each
+// (draft-ietf-ccwg-bbr, BBRIsRenoCoexistenceProbeTime); .85 of it is measured. Several paths probe at different moments, each
 // for its part: each waits longer by the root of their number. A queue that may be others' is looked at soon.
 Duration ModelController::cruise_length(const CongestionSample& s) const {
   const Duration ordinary = std::max(kCruiseMin, s.rtt.smoothed() * cruise_sixteenths_ / 16);
@@ -431,7 +432,7 @@ void ModelController::on_sample(const CongestionSample& s) {
 // (the number itself would make them one flow) is a measurement: what they lose in one overflow comes at different moments.
 void ModelController::feed_rival(const CongestionSample& s) {
   AckResult ack = s.ack;
-  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) / (share_ * share_));
+  ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) * kRivalGrowth / (share_ * share_));
   // Once for each overflow: what was sent before the last answer belongs to that one. A mark is answered like a loss, and
   // not taken back when a loss of ours turns out to have been none.
   const bool ours = ack.lost_bytes > 0 && ack.newest_lost_sent_at > losses_seen_;

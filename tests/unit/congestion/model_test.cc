@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/congestion/controller.h"
+#include "common/congestion/coupling.h"
 #include "common/congestion/pacer.h"
 
 namespace hawser {
@@ -47,13 +48,17 @@ struct Sender {
       f.range_count = 1;
       f.largest_received_at = now;
       const AckResult r = sent.on_ack(f, true, rtt, owd, now, lost);
-      controller->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
+      tell({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
       delivered += r.acked_bytes;
       acks.pop_front();
     }
     if (sent.loss_time() > now) return;
     const AckResult r = sent.on_loss_timer(rtt, now, lost);
-    controller->on_sample({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
+    tell({r, rtt, sent.bytes_in_flight(), sent.delivered(), now});
+  }
+  void tell(const CongestionSample& s) {
+    if (coupling == nullptr) return controller->on_sample(s);
+    coupling->on_sample(id, *controller, s);
   }
   void send(SharedLink& link, Time now) {
     while (pacer.may_send(now) && sent.bytes_in_flight() + kSize <= controller->congestion_window()) {
@@ -85,6 +90,8 @@ struct Sender {
   std::unique_ptr<Controller> controller;
   Duration delay;
   BitRate application{};  // what there is to send; zero: always enough
+  Coupling* coupling = nullptr;
+  PathId id;
   SentPackets sent;
   SentPackets::LostSegments lost;
   RttEstimator rtt;
@@ -281,7 +288,7 @@ int probes(SharedLink& link, Sender& ours, std::initializer_list<Sender*> sender
 
 TEST_CASE("where a flow beside ours makes a queue overflow, probes are as far apart as it needs to grow again") {
   const Duration second = Duration::seconds(1);
-  // 20 Mbit/s and 20 ms are 33 datagrams: 21 round trips of 30 to 40 ms apart, or a second while the queue is in doubt.
+  // 20 Mbit/s and 20 ms are 33 datagrams: 28 round trips of 30 to 40 ms apart, or a second while the queue is in doubt.
   SharedLink shared{BitRate{20e6}, 50'000};
   Sender ours(7, Duration::millis(10)), other(11, Duration::millis(10), wire::CongestionKind::reno);
   Time now = kBegin;
@@ -296,6 +303,28 @@ TEST_CASE("where a flow beside ours makes a queue overflow, probes are as far ap
   now = kBegin;
   run(radio, {&alone}, now, kBegin + second * 20);
   CHECK(probes(radio, alone, {&alone}, now, second * 60) >= 200);
+}
+
+TEST_CASE("two paths of one bottleneck leave a sender that keeps a long buffer full what one path would") {
+  SharedLink link{BitRate{20e6}, 250'000};
+  Sender first(7, Duration::millis(10)), second(8, Duration::millis(10));
+  Sender other(11, Duration::millis(10), wire::CongestionKind::cubic);
+  Coupling coupling;
+  for (Sender* s : {&first, &second}) {
+    s->coupling = &coupling;
+    s->id = PathId{static_cast<uint32_t>(s == &first ? 1 : 2)};
+    coupling.join(s->id, 9);
+    coupling.set_live(s->id, true);
+  }
+  Time now = kBegin;
+  run(link, {&first, &second, &other}, now, kBegin + Duration::seconds(30));
+  for (Sender* s : {&first, &second, &other}) s->forget_counts();
+  run(link, {&first, &second, &other}, now, kBegin + Duration::seconds(90));
+  const auto ours = static_cast<double>(first.delivered + second.delivered);
+  const double share = ours / (ours + static_cast<double>(other.delivered));
+  INFO("our share " << share);
+  CHECK(share > 0.3);
+  CHECK(share < 0.6);
 }
 
 TEST_CASE("a way that has become longer is not taken for rivals for ever") {

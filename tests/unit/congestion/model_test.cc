@@ -324,7 +324,7 @@ TEST_CASE("two paths of one bottleneck leave a sender that keeps a long buffer f
   const double share = ours / (ours + static_cast<double>(other.delivered));
   INFO("our share " << share);
   CHECK(share > 0.3);
-  CHECK(share < 0.6);
+  CHECK(share < 0.5);  // .51 when each answers its own losses only
 }
 
 TEST_CASE("a way that has become longer is not taken for rivals for ever") {

@@ -429,7 +429,7 @@ void ModelController::on_sample(const CongestionSample& s) {
 
 // Paths of one bottleneck are one flow there: when one of them loses, all answer. An overflow hits one of them and not the
 // others, and together they would give back little of their windows. That they grow by the square of their number more slowly
-// (the number itself would make them one flow) is a measurement: what they lose in one overflow comes at different moments.
+// (the number itself would make them one flow) is what measured best.
 void ModelController::feed_rival(const CongestionSample& s) {
   AckResult ack = s.ack;
   ack.acked_bytes = static_cast<uint64_t>(static_cast<double>(ack.acked_bytes) * kRivalGrowth / (share_ * share_));

@@ -273,7 +273,7 @@ TEST_CASE("beside a sender that keeps a long buffer full the model keeps a part,
   CHECK(ours.queue_sum_ms / static_cast<double>(ours.datagrams) < 6);
 }
 
-// How often in `length` the first of them probes for more.
+// How often `ours`, one of `senders`, probes for more within `length`.
 int probes(SharedLink& link, Sender& ours, std::initializer_list<Sender*> senders, Time& now, Duration length) {
   int count = 0;
   bool probing = false;

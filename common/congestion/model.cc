@@ -51,7 +51,7 @@ constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 // A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
 constexpr double kOthersQueueOfRtt = 0.75;
 constexpr Duration kOthersQueue = Duration::millis(10);
-constexpr double kRivalGrowth = 0.5;  // of a CUBIC that is fed by acknowledgements: a whole one took more than its half in netlab
+constexpr double kRivalGrowth = 0.5;  // of a CUBIC that is fed by acknowledgements: a whole one takes more than its half
 constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
 constexpr Duration kLongestDrain = Duration::seconds(1);    // above what any takes, so that it ends well before the next

@@ -9,6 +9,8 @@ namespace {
 
 constexpr uint32_t kSlowFlowBytesPerSecond = 32'000;  // 256 kbit/s: a call, a game; above it a flow is a download
 constexpr uint8_t kUdp = 17;
+// Round trips until the sender surely knows what arrived: the word of it waits in queues, too, and a quarter may be missing (Taken).
+constexpr double kUnheardOf = 1.6;
 
 }  // namespace
 
@@ -104,7 +106,7 @@ void IngressQueue::enqueue(Packet packet, const PacketHeaders& headers, Time now
   Flow& f = flow_for(headers.flow_hash);
   const auto flow = static_cast<uint32_t>(&f - flows_.data()) + 1;
   TcpRetransmissions::Mark tcp = TcpRetransmissions::mark_of(headers);
-  if (f.retransmissions.place(tcp, headers, packet.bytes(), round_trip_, now) == TcpRetransmissions::Place::none) {
+  if (f.retransmissions.place(tcp, headers, packet.bytes(), unheard_of_, now) == TcpRetransmissions::Place::none) {
     drops.count(DropReason::ingress_duplicate);
     return;
   }
@@ -291,7 +293,7 @@ Packet IngressQueue::pop(Time now) {
   const TcpRetransmissions::Mark tcp = nodes_[f.head - 1].tcp;
   const Time enqueued = nodes_[f.head - 1].enqueued;
   Packet p = take_head(f);
-  f.retransmissions.on_taken(tcp, enqueued, round_trip_, now, p.writable());
+  f.retransmissions.on_taken(tcp, enqueued, unheard_of_, now, p.writable());
   f.deficit -= static_cast<int64_t>(p.size());
   return p;
 }
@@ -309,7 +311,7 @@ size_t IngressQueue::memory_bytes() const {
 }
 
 void IngressQueue::set_rtt(Duration tunnel_rtt, Duration target_rtt) {
-  round_trip_ = tunnel_rtt;
+  unheard_of_ = tunnel_rtt * kUnheardOf;
   target_ = std::clamp(target_rtt * kCoDelTargetOfRtt, kCoDelTargetSparse, kCoDelTargetMax);
   // RFC 8289, 4.2: an interval is at least the RTT, so that a sender has time to react before it is told again.
   interval_ = std::clamp(target_rtt + target_, kCoDelInterval, kCoDelInterval * 4);

@@ -138,7 +138,7 @@ class IngressQueue {
   Time shown_at_;
   Duration target_ = kCoDelTargetSparse;
   Duration interval_ = kCoDelInterval;
-  Duration round_trip_{};
+  Duration unheard_of_{};  // for so long the sender of what was taken may not know
 };
 
 }  // namespace hawser

@@ -166,6 +166,20 @@ TEST_CASE("sent again: what was passed and has just left is left out, once; ever
   }
 }
 
+TEST_CASE("sent again: the word of what left a round trip ago may still be on its way back") {
+  Queue q(Duration::millis(40));
+  q.fill(0, 30);
+  q.drop_front();
+  q.put(0);
+  for (int i = 0; i < 30; ++i) {
+    CHECK(q.get() == i);
+    q.now = q.now + Duration::millis(3);
+    if (i > 15) q.put(i - 15);  // 48 ms ago
+  }
+  CHECK(q.left_out() == 14);
+  CHECK(q.get() == -1);
+}
+
 TEST_CASE("sent again: what never came, came in another order, says something new or carries more than data is taken, and waits") {
   Queue q(Duration::millis(40));
   q.fill(0, 5);

@@ -53,6 +53,7 @@ inline constexpr Duration kFlapHalfLife = Duration::seconds(15);
 inline constexpr Duration kFlapPenaltyMax = Duration::seconds(30);
 inline constexpr Duration kActiveProbe = Duration::seconds(1);            // idle path while inner traffic is recent
 inline constexpr Duration kTrafficIsRecent = Duration::seconds(10);
+inline constexpr Duration kTrafficWaits = Duration::seconds(150);        // no path works: a TCP tries again within two minutes (Linux)
 inline constexpr Duration kKeepalive = Duration::seconds(25);
 inline constexpr Duration kValidationRetryFirst = Duration::millis(200);
 inline constexpr Duration kValidationRetryMax = Duration::seconds(5);

@@ -84,7 +84,9 @@ struct Path {
   BitRate rate_cap;
   uint64_t status_sequence = 0;  // newest PATH_STATUS sent (client) or applied (server)
   bool status_acked = true;      // client
-  Time status_resend_at;
+  Time status_due_at;            // when it is told next, by all paths that work
+  uint64_t statuses_due = 0;     // paths of which this one is to tell; see Session::status_bit
+  bool policy_due = false;       // this one is to tell of the policy
 
   AckTracker acks;
   SentPackets sent;

@@ -78,8 +78,10 @@ void Session::on_path_response(SessionPath& p, const wire::PathResponseFrame& f,
 }
 
 void Session::on_path_status(const wire::PathStatusFrame& f, Time now) {
-  queue_control_ack({false, f.path, f.sequence});
   SessionPath* p = find_path(f.path);
+  // It may overtake the first datagram of its path: not applied is not acknowledged, and told again.
+  if (!p && !was_opened(f.path)) return;
+  queue_control_ack({false, f.path, f.sequence});
   if (!p || f.sequence <= p->status_sequence) return;  // the newest wins
   p->status_sequence = f.sequence;
   p->peer_intent = f.intent;
@@ -163,7 +165,7 @@ void Session::set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::C
   policy_.congestion = congestion;
   ++policy_.sequence;
   policy_acked_ = false;
-  policy_resend_at_ = now;
+  policy_due_at_ = now;
   obey_policy();
 }
 
@@ -181,9 +183,7 @@ bool Session::control_due(const SessionPath& p, Time now) const {
   if (!control_acks_.empty() || !gave_up_.empty() || !announce_due_.empty()) return true;
   if (context_.role != Role::client) return false;
   if (std::any_of(closed_paths_.begin(), closed_paths_.end(), [&](const ClosedPath& c) { return close_due(c, p, now); })) return true;
-  if (!policy_acked_ && policy_resend_at_ <= now) return true;
-  return std::any_of(paths_.begin(), paths_.end(),
-                     [&](const auto& other) { return !other->status_acked && other->status_resend_at <= now; });
+  return p.policy_due || p.statuses_due != 0;
 }
 
 // Frames about the session that may travel on any working path. Returns whether something was written.
@@ -200,17 +200,19 @@ bool Session::write_control_frames(SessionPath& p, wire::FrameWriter& w, Time no
     if (w.write(f)) announce_due_.clear();
   }
   if (context_.role == Role::client) {
-    if (!policy_acked_ && policy_resend_at_ <= now && w.write(policy_)) policy_resend_at_ = now + kControlRetry;
+    if (p.policy_due && !policy_acked_ && !w.write(policy_)) return w.size() > before;
+    p.policy_due = false;
     for (auto& other : paths_) {
-      if (other->status_acked || other->status_resend_at > now) continue;
+      if (!status_waits(*other) || !(p.statuses_due & status_bit(*other))) continue;
       wire::PathStatusFrame f;
       f.path = other->id;
       f.sequence = other->status_sequence;
       f.intent = intent(*other);
       f.priority = other->priority;
       f.rate_cap = other->rate_cap;
-      if (w.write(f)) other->status_resend_at = now + std::max(kControlRetry, p.rtt.probe_timeout());
+      if (!w.write(f)) return w.size() > before;
     }
+    p.statuses_due = 0;
   }
   return w.size() > before;
 }
@@ -249,6 +251,7 @@ bool Session::transmit_to_addresses(TransmitBatch& batch, SessionPath& p, Time n
 }
 
 bool Session::transmit_control(TransmitBatch& batch, Time now) {
+  if (context_.role == Role::client) spread_wishes(now);
   for (auto& owned : paths_) {
     SessionPath& p = *owned;
     if (!p.writable()) continue;

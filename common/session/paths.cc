@@ -98,7 +98,9 @@ void Session::start_challenge(Challenge& c, Time now) {
   c.sent_at = now;
   c.next_at = now + c.back_off;
   // While somebody uses the tunnel a path that comes back should be found within a second; else it costs less to wait.
-  const bool in_use = last_inner_traffic_.is_set() && now - last_inner_traffic_ < kTrafficIsRecent;
+  // With none left, the longer it lasts the more seldom does traffic show that somebody still waits.
+  const Duration recent = any_path_works() ? kTrafficIsRecent : kTrafficWaits;
+  const bool in_use = last_inner_traffic_.is_set() && now - last_inner_traffic_ < recent;
   c.back_off = std::min(c.back_off * 2, in_use ? kProbeLostInUse : kValidationRetryMax);
 }
 
@@ -215,7 +217,31 @@ wire::PathIntent Session::intent(const SessionPath& p) const {
 void Session::send_status(SessionPath& p, Time now) {
   ++p.status_sequence;
   p.status_acked = false;
-  p.status_resend_at = now;
+  p.status_due_at = now;
+}
+
+// The client's wishes leave on every path that works, because one of them may just have died; again until they are acknowledged. Of a
+// path that never answered the server knows nothing.
+void Session::spread_wishes(Time now) {
+  const bool policy = !policy_acked_ && policy_due_at_ <= now;
+  uint64_t statuses = 0;
+  for (auto& p : paths_) {
+    if (status_waits(*p) && p->status_due_at <= now) statuses |= status_bit(*p);
+  }
+  if (!policy && statuses == 0) return;
+  Duration quickest = Duration::infinite();
+  for (auto& by : paths_) {
+    if (!by->works() || !by->writable()) continue;
+    by->statuses_due |= statuses;
+    by->policy_due = by->policy_due || policy;
+    quickest = std::min(quickest, by->rtt.probe_timeout());
+  }
+  if (quickest == Duration::infinite()) return;
+  const Time again = now + std::max(kControlRetry, quickest);
+  if (policy) policy_due_at_ = again;
+  for (auto& p : paths_) {
+    if (statuses & status_bit(*p)) p->status_due_at = again;
+  }
 }
 
 int Session::tier(const SessionPath& p) const {

@@ -24,8 +24,14 @@ std::optional<PathId> Session::new_path_id(uint8_t low8) const {
   const uint32_t lowest = highest_path_id_ >= 63 ? highest_path_id_ - 63 : 0;
   uint32_t id = (lowest & ~0xffu) | low8;
   if (id < lowest) id += 256;
-  if (id <= highest_path_id_ && (opened_ids_ >> (highest_path_id_ - id) & 1)) return std::nullopt;
+  if (was_opened(PathId{id})) return std::nullopt;
   return PathId{id};
+}
+
+bool Session::was_opened(PathId id) const {
+  if (!any_path_seen_ || id.value > highest_path_id_) return false;
+  const uint32_t back = highest_path_id_ - id.value;
+  return back >= 64 || (opened_ids_ >> back & 1);
 }
 
 bool Session::on_datagram(ReceivedDatagram& d, const wire::DataHeader& header, DropCounters& drops, Time now) {

@@ -139,6 +139,7 @@ class Session {
   // receive.cc
   SessionPath* path_for_low8(uint8_t low8);
   std::optional<PathId> new_path_id(uint8_t low8) const;
+  bool was_opened(PathId id) const;
   bool on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plaintext, PacketNumber pn, Time now);
   void on_data(const wire::DataFrame& f, const ReceivedDatagram& d, Time now);
   void on_fragment(const wire::FragmentFrame& f, const ReceivedDatagram& d, Time now);
@@ -215,6 +216,9 @@ class Session {
   void validate_path(SessionPath& p, Time now);
   void start_challenge(Challenge& c, Time now);
   void send_status(SessionPath& p, Time now);
+  void spread_wishes(Time now);
+  static bool status_waits(const SessionPath& p) { return !p.status_acked && p.ever_validated; }
+  static uint64_t status_bit(const SessionPath& of) { return uint64_t{1} << (of.id.value % 64); }
   bool drop_lost_path();
   void remove_path(PathId id, Time now);
   void reinject_unacked(SessionPath& p);
@@ -279,7 +283,7 @@ class Session {
   std::vector<InterfaceFlaps> flaps_;  // client
   wire::PolicyFrame policy_;
   bool policy_acked_ = true;
-  Time policy_resend_at_;
+  Time policy_due_at_;
   std::optional<wire::CloseReason> closing_;
   std::optional<wire::CloseReason> peer_close_;
   std::optional<wire::AnnounceFrame> announced_;

@@ -173,10 +173,10 @@ Time Session::next_timeout(Time now) const {
     if (p.machine.state() == PathState::validating && p.challenge.outstanding) {
       t = std::min(t, p.machine.since() + kValidationPatience + kGranularity);
     }
-    if (!p.status_acked && may_write_control) t = std::min(t, p.status_resend_at);
+    if (status_waits(p) && may_write_control) t = std::min(t, p.status_due_at);
   }
   for (const auto& p : leaving_) t = std::min({t, cross_ack_at(*p), p->forget_at});
-  if (!policy_acked_ && may_write_control) t = std::min(t, policy_resend_at_);
+  if (!policy_acked_ && may_write_control) t = std::min(t, policy_due_at_);
   for (const ClosedPath& c : closed_paths_) {
     if (may_write_control) t = std::min(t, c.next_at);
   }

@@ -106,7 +106,7 @@ class HostilePeer {
   Time now{1'000'000'000};
   std::vector<uint32_t> delivered;  // markers of what left for the server's TUN
   std::vector<Time> delivered_at;
-  uint64_t data_to_client = 0, datagrams_to_client = 0;
+  uint64_t data_to_client = 0, datagrams_to_client = 0, control_acks = 0;
   bool acknowledges = false;  // honestly, each datagram at once
   bool answers_challenges = true;
   uint64_t skipped_numbers = 0;  // after each datagram
@@ -202,6 +202,7 @@ class HostilePeer {
     while (reader.next(frame) == wire::FrameReader::Next::frame) {
       eliciting = eliciting || wire::is_ack_eliciting(frame);
       if (std::holds_alternative<wire::DataFrame>(frame)) ++data_to_client;
+      if (std::holds_alternative<wire::ControlAckFrame>(frame)) ++control_acks;
       const auto* c = std::get_if<wire::PathChallengeFrame>(&frame);
       if (c && answers_challenges) challenges.emplace_back(path, c->data);
     }

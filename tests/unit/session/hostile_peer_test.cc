@@ -289,6 +289,32 @@ TEST_CASE("more paths than a session may have are refused and counted") {
   CHECK(p.dropped(DropReason::bad_path) >= 60 - kMaxPaths);
 }
 
+TEST_CASE("a wish about a path that was never opened is not acknowledged; about one that was, it is") {
+  HostilePeer peer;
+  const auto wish = [&](uint32_t path, uint64_t sequence) {
+    peer.send(0, [&](wire::FrameWriter& w) {
+      wire::PathStatusFrame f;
+      f.path = PathId{path};
+      f.sequence = sequence;
+      f.priority = wire::PathPriority::secondary;
+      w.write(f);
+    });
+    peer.run(Duration::millis(50));
+  };
+  wish(1, 1);
+  CHECK(peer.control_acks == 0);
+  peer.send(1, [](wire::FrameWriter& w) { w.write(wire::PingFrame{}); });
+  peer.run(Duration::millis(50));
+  wish(1, 1);
+  CHECK(peer.control_acks == 1);
+  REQUIRE(peer.session().paths.size() == 2);
+  CHECK(peer.session().paths[1].priority == wire::PathPriority::secondary);
+  // Gone for good: nothing is left to apply it to.
+  peer.send(0, [](wire::FrameWriter& w) { w.write(wire::PathCloseFrame{PathId{1}}); });
+  wish(1, 2);
+  CHECK(peer.control_acks == 2);
+}
+
 TEST_CASE("challenges and pings get no more than an answer each") {
   HostilePeer p;
   p.run(Duration::seconds(12));  // its own probes are rare now

@@ -110,6 +110,34 @@ TEST_CASE("all links silent for a minute: the session resumes by itself") {
   CHECK(net.at_client.size() == marker);
 }
 
+TEST_CASE("a download waits while all links are silent: it goes on half a second after one returns") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
+  TestLink& b = net.add_link(wire_of(20e6, Duration::millis(30)));
+  connect(net);
+  uint32_t marker = 0;
+  trickle_down(net, Duration::seconds(1), marker);
+  for (TestLink* l : {&a, &b}) l->to_client.blackhole = l->to_server.blackhole = true;
+  // As a TCP that backs off: from 300 ms on, twice as long each time. The client hears none of it and has nothing to send.
+  const Time begin = net.now;
+  for (Duration wait = Duration::millis(300); wait < Duration::seconds(40); wait = wait * 2) {
+    net.run(wait);
+    net.send_to_client(make_packet(net.server_ip, net.client_ip, marker++, 600));
+  }
+  // At any moment between two of the more seldom attempts.
+  net.run_until(begin + Duration::seconds(78) + Duration::millis(GENERATE(0, 1300, 2600, 3900)));
+  net.at_client.clear();
+  b.to_client.blackhole = b.to_server.blackhole = false;
+  net.run(Duration::millis(500));
+  CHECK_FALSE(net.at_client.empty());
+  // Nobody uses it any more: challenges and handshakes every five seconds, and no more of them every 0.3 s.
+  b.to_client.blackhole = b.to_server.blackhole = true;
+  net.run(Duration::seconds(200));
+  const uint64_t before = a.to_server.sent + b.to_server.sent;
+  net.run(Duration::seconds(60));
+  CHECK(a.to_server.sent + b.to_server.sent - before < 100);
+}
+
 TEST_CASE("a short silence of the only link is told, and its end too") {
   TestNet net(5);
   TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
@@ -163,6 +191,31 @@ TEST_CASE("priority changed live is obeyed by the server for the downlink") {
   CHECK(path_on(net, true, a).state == PathState::active);
   net.run(Duration::millis(500));
   CHECK(net.at_client.size() == marker);
+}
+
+TEST_CASE("a priority is obeyed by the server although the word of it is quicker than the path it is about") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(5)));
+  connect(net);
+  TestLink& slow = net.add_link(wire_of(20e6, Duration::millis(80)));
+  slow.up.priority = wire::PathPriority::secondary;
+  net.up(slow);
+  net.run(Duration::seconds(1));
+  CHECK(path_on(net, true, slow).priority == wire::PathPriority::secondary);
+}
+
+TEST_CASE("a priority reaches the server although the path that would tell it has just died") {
+  TestNet net(5);
+  net.add_link(wire_of(20e6, Duration::millis(5)));
+  net.add_link(wire_of(20e6, Duration::millis(10)));
+  TestLink& third = net.add_link(wire_of(20e6, Duration::millis(20)));
+  connect(net);
+  const size_t dead = GENERATE(0, 1);
+  net.links[dead]->to_server.blackhole = net.links[dead]->to_client.blackhole = true;
+  net.client->on_path_event(LinkPriority{third.up.link, wire::PathPriority::backup}, net.now);
+  net.run(Duration::millis(60));
+  CHECK(path_on(net, true, third).priority == wire::PathPriority::backup);
+  CHECK(path_on(net, true, third).state == PathState::standby);
 }
 
 TEST_CASE("a link of priority never carries not even a handshake") {

@@ -65,16 +65,19 @@ class Watcher final : public InterfaceWatcher {
   void read_events() {
     alignas(nlmsghdr) static thread_local char buffer[65536];
     bool route_lost = false;
-    bool overflow = false;
+    bool emptied = false;
     // Bounded, so that a storm of events cannot hold the packets up; the rest comes in the next turn.
-    for (int reads = 0; reads < 256; ++reads) {
+    for (int reads = 0; reads < 256 && !emptied; ++reads) {
       const ssize_t received = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
       if (received < 0 && errno == EINTR) continue;
       if (received < 0 && errno == ENOBUFS) {
-        overflow = true;
+        overflowed_ = true;
         continue;
       }
-      if (received <= 0) break;
+      if (received <= 0) {
+        emptied = true;
+        continue;
+      }
       int left = static_cast<int>(received);
       for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left);
            message = mnl_nlmsg_next(message, &left)) {
@@ -93,7 +96,9 @@ class Watcher final : public InterfaceWatcher {
         }
       }
     }
-    if (overflow) return resync();
+    // Until the queue is empty the kernel goes on dropping events, and says so but once; and what is older than a reading must
+    // not be applied after it.
+    if (emptied && std::exchange(overflowed_, false)) return resync();
     changed(route_lost);
   }
 
@@ -150,7 +155,8 @@ class Watcher final : public InterfaceWatcher {
   LinkState state_;
   std::vector<Interface> published_;
   bool routes_changed_ = false, own_removed_ = false;
-  bool stale_ = false;  // the table could not be read after an overflow
+  bool overflowed_ = false;  // events were lost; not read again yet
+  bool stale_ = false;       // the table could not be read after an overflow
   uint64_t resyncs_ = 0;
   EventLoop::FdWatch watch_;
   EventLoop::Timer timer_;

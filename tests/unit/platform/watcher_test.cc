@@ -1,6 +1,12 @@
 // Interfaces, their changes, and by which gateway they reach an address.
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
 #include "netns.h"
 #include "platform/clock.h"
+#include "platform/files.h"
+#include "platform/linux/link_state.h"
 #include "platform/netlink.h"
 
 #include <algorithm>
@@ -194,6 +200,56 @@ TEST_CASE("when the kernel's queue overflows everything is read again") {
   CHECK(w.changes.back().interfaces == *list_interfaces());
   CHECK(find(w.changes.back().interfaces, "d39")->up);
   CHECK(find(w.changes.back().interfaces, "d3") == nullptr);
+}
+
+TEST_CASE("what was queued before an overflow is not applied over what is read because of it") {
+  if (!fresh_namespace()) return;
+  testing::TempDir folder;
+  ip("link add d0 type bridge");
+  ip("link set d0 up");
+  // Some thousand events wait when the queue overflows, many turns of the loop; what is lost takes back all that they say.
+  Watching w({Duration::millis(10), 1u << 20});
+  std::string commands;
+  for (int i = 0; i < 6000; ++i) {
+    commands += "address add 10." + std::to_string(1 + i / 250) + "." + std::to_string(1 + i % 250) + ".1/32 dev d0\n";
+  }
+  REQUIRE(write_file_atomic(folder.path("batch"), commands));
+  ip("-batch " + folder.path("batch"));
+  ip("address flush dev d0");
+  ip("link set d0 down");
+  w.run_for(Duration::millis(500));
+  CHECK(w.watcher->resyncs() == 1);
+  REQUIRE_FALSE(w.changes.empty());
+  CHECK(w.changes.back().interfaces == *list_interfaces());
+  CHECK(find(w.changes.back().interfaces, "d0")->addresses.empty());
+  CHECK_FALSE(find(w.changes.back().interfaces, "d0")->up);
+}
+
+TEST_CASE("a radio's news about itself says nothing of the link") {
+  LinkState state;
+  const auto tell = [&](bool news) {
+    alignas(nlmsghdr) char buffer[512];
+    nlmsghdr* message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = RTM_NEWLINK;
+    auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+    info->ifi_family = AF_UNSPEC;
+    info->ifi_index = 7;
+    info->ifi_flags = IFF_UP;
+    mnl_attr_put_strz(message, IFLA_IFNAME, "wlan0");
+    if (news) {
+      const char event[] = "end of a scan";
+      mnl_attr_put(message, IFLA_WIRELESS, sizeof event, event);
+    } else {
+      mnl_attr_put_u8(message, IFLA_OPERSTATE, 5);  // IF_OPER_DORMANT: not associated
+      mnl_attr_put_u8(message, IFLA_CARRIER, 0);
+    }
+    state.apply(message);
+  };
+  tell(false);
+  REQUIRE(state.snapshot().size() == 1);
+  REQUIRE_FALSE(state.snapshot()[0].carrier);
+  tell(true);
+  CHECK_FALSE(state.snapshot()[0].carrier);
 }
 
 TEST_CASE("a link reaches the server by its own default route, whatever the metrics") {

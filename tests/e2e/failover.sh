@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Links that go, fade and lie, one after the other, under a TCP download or upload and a UDP echo: how long each stalls, what is lost,
 # when the link carries its share again.
-#   tests/e2e/failover.sh [--runs 5 --bars] [--up] [--links p1|wifi-lte|three] [--json FILE] [FAULT..]
+#   tests/e2e/failover.sh [--runs 5 --bars] [--up] [--links p1|wifi-lte|three] [--no-offload] [--json FILE] [FAULT..]
 # All combinations as one table: tests/run.sh bars faults.
 # timeout: 900
 # parts: admin-down unplugged address-removed route-removed recreated blackhole blackhole-up blackhole-down loss-ramp nat-rebound server-restart
-# parts: server-moved all-down rate-fade delay-step first-back second-back flapping
+# parts: server-moved all-down all-silent rate-fade delay-step first-back second-back silent-back plug-back flapping
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/failover_lib.sh"
 failover_options "$@"
@@ -86,11 +86,17 @@ hit_server-moved() {
 heal_server-moved() { on server ip addr add "$moved_from/24" dev eth0; }
 hit_all-down() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_down "$n"; done; }
 heal_all-down() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_up "$n"; done; }
+hit_all-silent() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_blackhole "$n" on; done; }
+heal_all-silent() { local n; for ((n = 1; n <= ${#links[@]}; n++)); do link_blackhole "$n" off; done; }
 
 hit_first-back() { link_down "$1"; }
 heal_first-back() { link_up "$1"; }
 hit_second-back() { link_down "$1"; }
 heal_second-back() { link_up "$1"; }
+hit_silent-back() { link_blackhole "$1" on; }
+heal_silent-back() { link_blackhole "$1" off; }
+hit_plug-back() { link_unplug "$1"; }
+heal_plug-back() { link_plug "$1"; link_up "$1"; }
 hit_flapping() {
   local i start
   start=$(milliseconds)
@@ -120,8 +126,11 @@ bars_of flapping 300 250 -         # a second dead, a second alive, for a minute
 bars_of server-restart 3000 2000 3000  # a second of it there is no server
 bars_of server-moved 1500 1500 3000
 bars_of all-down 61000 61000 3000        # a minute without any link: the inner connection is there when they return
+bars_of all-silent 21000 21000 3000      # twenty seconds without an answer, then a second to find that they are over
 bars_of first-back - - 1000
 bars_of second-back - - 1000
+bars_of silent-back - - 1000
+bars_of plug-back - - 1000
 
 failover_begin
 failover admin-down 1
@@ -137,11 +146,14 @@ failover nat-rebound 2
 failover server-restart 1
 failover server-moved 1
 failover all-down 1
+failover all-silent 1
 failover rate-fade 1
 failover delay-step 2
 streams=4
 failover first-back 1
 failover second-back 2
+failover silent-back 1
+failover plug-back 2
 streams=1
 failover flapping 1
 down home

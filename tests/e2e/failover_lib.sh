@@ -3,11 +3,11 @@
 # and a look at the link's bytes every 100 ms; what it measured against the bar; one table and one file of JSON at the end.
 #
 #   failover_options "$@"        --runs N (1), --json FILE, --bars (the bars themselves; else 1.5 times of them), --up (an upload),
-#                                --links p1 (default), wifi-lte or three, names of faults
+#                                --links p1 (default), wifi-lte or three, --no-offload (none of the kernel's), names of faults
 #   failover_begin               the lab, a server, a connected client
 #   failover FAULT LINK          hits and heals by hit_FAULT and heal_FAULT
 #   failover_end                 the table; fails when a median is above its bar
-runs=1 json_file='' factor=1.5 chosen=' ' heading=down links_are=p1
+runs=1 json_file='' factor=1.5 chosen=' ' heading=down links_are=p1 offloads=true
 links=('rate=20M delay=10ms' 'rate=30M delay=25ms')
 failover_options() {
   while [ $# -gt 0 ]; do
@@ -17,6 +17,7 @@ failover_options() {
         shift ;;
       --bars) factor=1 ;;
       --up) heading=up ;;
+      --no-offload) offloads=false ;;
       -*) echo "there is no option $1" >&2; exit 2 ;;
       *) chosen+="$1 " ;;
     esac
@@ -44,7 +45,7 @@ setting_of() {
 # The bars, in ms (- is none): longest stall of the inner TCP, outage of the echo, time until the link carries its share.
 declare -A bar_stall bar_outage bar_share
 # Seconds of faults that take longer than others.
-declare -A lasting=([loss-ramp]=9 [flapping]=60 [server-restart]=6 [server-moved]=6 [all-down]=60)
+declare -A lasting=([loss-ramp]=9 [flapping]=60 [server-restart]=6 [server-moved]=6 [all-down]=60 [all-silent]=20)
 bars_of() {  # FAULT STALL OUTAGE SHARE
   bar_stall[$1]=$2 bar_outage[$1]=$3 bar_share[$1]=$4
 }
@@ -60,10 +61,14 @@ failover_begin() {
   local n settings=() all=()
   for ((n = 1; n <= ${#links[@]}; n++)); do settings+=("link$n=${links[n - 1]}") all+=("$n"); done
   lab links=${#links[@]} nat="$(IFS=,; printf %s "${all[*]}")" server_addresses=2 "${settings[@]}" "$@"
-  start_server --endpoint "$SERVER4:443" --endpoint "$SERVER4_SECOND:443"
+  init_server --endpoint "$SERVER4:443" --endpoint "$SERVER4_SECOND:443"
+  $offloads || set_offload '"off"' server
+  run_server
   enrol home laptop
+  $offloads || set_offload '"off"' client
   up home
   wait_for 10 'all links' all_active home ${#links[@]}
+  $offloads || expect_no_offloads
   spawn_on inet "$dir/tcp-serve.log" hawser-probe tcp-serve 5201
   spawn_on inet "$dir/echo.log" hawser-probe echo 5202
   sleep 0.3
@@ -153,7 +158,7 @@ judge() {
 
 failover_end() {
   local fault what column bar median worst verdict short=0 json='' worst_lost
-  printf '\nlinks %s, heading %s\n' "$links_are" "$heading"
+  printf '\nlinks %s, heading %s%s\n' "$links_are" "$heading" "$($offloads || printf ', no offloads')"
   printf '%-22s %-14s %8s %8s %8s  %s\n' fault 'number (ms)' median worst bar ''
   for fault in $(awk '!seen[$1]++ { print $1 }' "$dir/results"); do
     for what in stall:2 outage:3 share:5; do
@@ -170,7 +175,7 @@ failover_end() {
     printf '%-22s %-14s %8s %8s %8s  %s\n' "$fault" 'echo lost' "$median" "$worst_lost" '' report
     json+="{\"fault\":\"$fault\",\"number\":\"echo_lost\",\"median\":$median,\"worst\":$worst_lost,\"bar\":null,\"verdict\":\"report\"},"
   done
-  json="{\"schema\":\"hawser.failover/1\",\"links\":\"$links_are\",\"heading\":\"$heading\",\"runs\":$runs,\"factor\":$factor,\"results\":[${json%,}]}"
+  json="{\"schema\":\"hawser.failover/1\",\"links\":\"$links_are\",\"heading\":\"$heading\",\"offloads\":$offloads,\"runs\":$runs,\"factor\":$factor,\"results\":[${json%,}]}"
   jq . <<<"$json" >"$dir/failover.json" || fail 'the table is not JSON'
   [ -z "$json_file" ] || cp "$dir/failover.json" "$json_file"
   [ "$short" -eq 0 ] || fail "$short numbers are above $factor times their bars"

@@ -193,6 +193,12 @@ set_offload() {
   done
 }
 
+# expect_no_offloads: neither the client of the profile home nor the server uses one.
+expect_no_offloads() {
+  local any='.offload | [."udp-gso", ."udp-gro", ."tun-tso", ."tun-uso"] | any'
+  expect_equal 'offloads in use (client, server)' 'false false' "$(status home "$any") $(server_status "$any")"
+}
+
 # up PROFILE [ARGUMENT..]: must connect. down PROFILE: must end without an error.
 up() { vpn up "$@" >>"$dir/$CLIENT-up.log" 2>&1 </dev/null || fail "vpn-up $1 on $CLIENT: exit $?"; }
 down() { vpn down "$@" >>"$dir/$CLIENT-down.log" 2>&1 </dev/null || fail "vpn-down $1 on $CLIENT: exit $?"; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Which interfaces become paths: many of one kind, a new one within a second, `ignore`, `[[path]]`, `discover`; and leases that
-# are renewed again and again under traffic, which disturb nothing.
+# are renewed again and again under traffic, which disturb nothing; and a link that answers nothing.
 # timeout: 120
 # sanitize: yes
 . "$(dirname "$0")/lib.sh"
@@ -43,6 +43,20 @@ wait "$ping" || fail "the ping: $(cat "$dir/ping.log")"
 expect_match 'nothing is lost' ' 0% packet loss' "$(cat "$dir/ping.log")"
 expect_equal 'the paths' "$before" "$(paths)"
 expect_equal 'what the log says of links' "$lines" "$(grep -c 'trying from\|no longer used' "$log")"
+down home
+
+step 'a link that answers nothing is named, with the reason, and delays nobody'
+link_blackhole 1 on
+began=$(date +%s%N)
+up home
+took=$((($(date +%s%N) - began) / 1000000))
+printf '   connected after %s ms\n' "$took"
+[ "$took" -le 1000 ] || fail "connected after $took ms"
+names_it() { [ "$(status home '[.paths[] | select(.interface == "link1") | .state + " " + .reason] | unique | join(" ")')" = 'lost no-answer' ]; }
+wait_for 6 'the reason' names_it
+expect_equal 'the others' 'link2 link3 link4 link5 link6 link7 link8' "$(active)"
+link_blackhole 1 off
+wait_for 6 'it answers' is_active link1 link2 link3 link4 link5 link6 link7 link8
 down home
 
 step 'ignore, and a [[path]] that names what is ignored'

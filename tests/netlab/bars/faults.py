@@ -58,12 +58,12 @@ def write_table(rows):
     columns = [(links, heading, offloads) for links in LINKS for heading in HEADINGS for offloads in (True, False)]
     columns = [c for c in columns if any(place(r) == c for r in rows)]
     lines = ["# What the faults cost", "",
-             "Written by `tests/run.sh bars faults`: one flow of kernel TCP (CUBIC; four for `first-back` and `second-back`) and an echo of 200 packets",
+             "Written by `tests/run.sh bars faults`: one flow of kernel TCP (CUBIC; four for those that end in `-back`) and an echo of 200 packets",
              "a second through the shipped programs in netlab while a link fails and returns. Median (worst); what is above its bar is bold.", ""]
     lines += [f"- `{name}`: {what}" for name, what in LINKS.items()]
-    for number, title in TITLES.items():
+    for number, what in TITLES.items():
         some = [r for r in rows if r["number"] == number]
-        lines += ["", f"## {title}", "", "| fault | bar | " + " | ".join(title(c) for c in columns) + " |", "|---" * (len(columns) + 2) + "|"]
+        lines += ["", f"## {what}", "", "| fault | bar | " + " | ".join(title(c) for c in columns) + " |", "|---" * (len(columns) + 2) + "|"]
         for fault in dict.fromkeys(r["fault"] for r in some):
             cells, bar = [], ""
             for column in columns:

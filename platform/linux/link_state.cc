@@ -129,7 +129,7 @@ void LinkState::apply_link(const nlmsghdr* message) {
     return;
   }
   const auto attributes = RtnlAttributes<IFLA_MAX + 1>::parse<ifinfomsg>(message);
-  // A radio's own news, such as the end of a scan: it carries nothing of the device's state.
+  // A radio's own news, such as the end of a scan: it has neither operational state nor carrier.
   if (attributes[IFLA_WIRELESS] != nullptr) return;
   const auto known = links_.find(index);
   Interface next = known != links_.end() ? known->second : Interface{};

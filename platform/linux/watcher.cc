@@ -98,7 +98,8 @@ class Watcher final : public InterfaceWatcher {
     }
     // Until the queue is empty the kernel goes on dropping events, and says so but once; and what is older than a reading must
     // not be applied after it.
-    if (emptied && std::exchange(overflowed_, false)) return resync();
+    if (overflowed_ && !emptied) return;
+    if (std::exchange(overflowed_, false)) return resync();
     changed(route_lost);
   }
 

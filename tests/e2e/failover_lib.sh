@@ -46,6 +46,8 @@ setting_of() {
 declare -A bar_stall bar_outage bar_share
 # Seconds of faults that take longer than others.
 declare -A lasting=([loss-ramp]=9 [flapping]=60 [server-restart]=6 [server-moved]=6 [all-down]=60 [all-silent]=20)
+# Milliseconds for which a fault leaves nothing that could carry: no emulator's lateness makes them more.
+declare -A dark=([all-down]=60000 [all-silent]=20000)
 bars_of() {  # FAULT STALL OUTAGE SHARE
   bar_stall[$1]=$2 bar_outage[$1]=$3 bar_share[$1]=$4
 }
@@ -92,9 +94,11 @@ share_again() {
       print -1 }' "$1"
 }
 
-# The longest time without an answer to the echo, in ms: what arrives late is an outage too, although it is not lost.
+# The longest time without an answer to the echo, in ms: what arrives late is an outage too, although it is not lost; and so is that
+# none comes until the last was sent.
 longest_silence() {
-  awk '$3 >= 0 { printf "%.3f\n", $2 * 1000 + $3 }' "$1" | sort -n | awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 } END { printf "%d\n", most }'
+  { awk '$3 >= 0 { printf "%.3f\n", $2 * 1000 + $3 }' "$1"; awk 'END { printf "%.3f\n", $2 * 1000 }' "$1"; } | sort -n |
+    awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 } END { printf "%d\n", most }'
 }
 
 # Seconds of a run: before the fault, until it is healed, after that.
@@ -150,10 +154,10 @@ failover() {
 
 # Median and worst of column COLUMN of FAULT; a share that was never reached counts as the worst.
 median_of() { awk -v f="$1" -v c="$2" '$1 == f { print $c < 0 ? 99999 : $c }' "$dir/results" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)], v[NR] }'; }
-# judge VALUE BAR: ok, SHORT or report.
+# judge VALUE BAR [DARK]: ok, SHORT or report.
 judge() {
   [ "$2" != - ] || { echo report; return; }
-  awk -v v="$1" -v b="$2" -v f="$factor" 'BEGIN { print v <= b * f ? "ok" : "SHORT" }'
+  awk -v v="$1" -v b="$2" -v f="$factor" -v d="${3:-0}" 'BEGIN { print v <= d + (b - d) * f ? "ok" : "SHORT" }'
 }
 
 failover_end() {
@@ -166,7 +170,8 @@ failover_end() {
       local -n bars=bar_$what
       bar=${bars[$fault]:--}
       read -r median worst <<<"$(median_of "$fault" "$column")"
-      verdict=$(judge "$median" "$bar")
+      # The share's clock starts when the fault is over.
+      verdict=$(judge "$median" "$bar" "$([ $what = share ] || echo "${dark[$fault]:-0}")")
       [ "$verdict" != SHORT ] || short=$((short + 1))
       printf '%-22s %-14s %8s %8s %8s  %s\n' "$fault" "$what" "$median" "$worst" "$bar" "$verdict"
       json+="{\"fault\":\"$fault\",\"number\":\"${what}_ms\",\"median\":$median,\"worst\":$worst,\"bar\":$([ "$bar" = - ] && echo null || echo "$bar"),\"verdict\":\"$verdict\"},"

@@ -75,6 +75,7 @@ struct Path {
   SocketAddress observed;       // our address as the peer sees it
   bool blocked = false;         // the socket takes no more at present
   bool ever_validated = false;  // it answered at least once
+  bool peer_knows = false;      // the peer has answered a datagram of this very path
   bool closed_told = false;     // the session's CLOSE went out here
   Time forget_at;               // removed; kept until then for what was under way (Session::leaving_)
 
@@ -85,6 +86,7 @@ struct Path {
   uint64_t status_sequence = 0;  // newest PATH_STATUS sent (client) or applied (server)
   bool status_acked = true;      // client
   Time status_due_at;            // when it is told next, by all paths that work
+  Duration status_back_off;      // and again so much later
   uint64_t statuses_due = 0;     // paths of which this one is to tell; see Session::status_bit
   bool policy_due = false;       // this one is to tell of the policy
 

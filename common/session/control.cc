@@ -41,6 +41,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);
   if (p.mtu.known() != known) follow_path_mtu(now);
   if (r.acked_bytes > 0) {
+    p.peer_knows = true;
     p.note_progress(now);
     if (own_path) p.last_own_ack = now;
     p.probes_unanswered = 0;
@@ -63,6 +64,7 @@ void Session::on_path_response(SessionPath& p, const wire::PathResponseFrame& f,
     p.challenge.next_at = Time::infinite();
     p.challenge.back_off = kValidationRetryFirst;
     p.address.validated = true;
+    p.peer_knows = true;
     p.previous_address.reset();  // the move is committed
     p.previous_challenge = Challenge{};
     validate_path(p, now);
@@ -166,6 +168,7 @@ void Session::set_policy(wire::Mode mode, wire::SchedulerKind scheduler, wire::C
   ++policy_.sequence;
   policy_acked_ = false;
   policy_due_at_ = now;
+  policy_back_off_ = kControlRetry;
   obey_policy();
 }
 
@@ -203,7 +206,7 @@ bool Session::write_control_frames(SessionPath& p, wire::FrameWriter& w, Time no
     if (p.policy_due && !policy_acked_ && !w.write(policy_)) return w.size() > before;
     p.policy_due = false;
     for (auto& other : paths_) {
-      if (!status_waits(*other) || !(p.statuses_due & status_bit(*other))) continue;
+      if (other->status_acked || !(p.statuses_due & status_bit(*other))) continue;
       wire::PathStatusFrame f;
       f.path = other->id;
       f.sequence = other->status_sequence;
@@ -211,8 +214,9 @@ bool Session::write_control_frames(SessionPath& p, wire::FrameWriter& w, Time no
       f.priority = other->priority;
       f.rate_cap = other->rate_cap;
       if (!w.write(f)) return w.size() > before;
+      p.statuses_due &= ~status_bit(*other);
     }
-    p.statuses_due = 0;
+    p.statuses_due = 0;  // the others are acknowledged already
   }
   return w.size() > before;
 }

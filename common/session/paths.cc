@@ -96,12 +96,18 @@ void Session::start_challenge(Challenge& c, Time now) {
   context_.rng.fill(c.data);
   c.outstanding = true;
   c.sent_at = now;
-  c.next_at = now + c.back_off;
-  // While somebody uses the tunnel a path that comes back should be found within a second; else it costs less to wait.
-  // With none left, the longer it lasts the more seldom does traffic show that somebody still waits.
-  const Duration recent = any_path_works() ? kTrafficIsRecent : kTrafficWaits;
-  const bool in_use = last_inner_traffic_.is_set() && now - last_inner_traffic_ < recent;
-  c.back_off = std::min(c.back_off * 2, in_use ? kProbeLostInUse : kValidationRetryMax);
+  const Duration most = longest_probe_step(now);
+  c.next_at = now + std::min(c.back_off, most);
+  c.back_off = std::min(c.back_off * 2, most);
+}
+
+// While somebody uses the tunnel a path that comes back should be found within a second; else it costs less to wait. With no path
+// left traffic shows more and more seldom that somebody still waits, and of a download the client hears nothing.
+Duration Session::longest_probe_step(Time now) const {
+  const bool cut_off = context_.role == Role::client && !any_path_works();
+  const bool in_use = last_inner_traffic_.is_set() && now - last_inner_traffic_ < (cut_off ? kTrafficWaits : kTrafficIsRecent);
+  if (!in_use) return kValidationRetryMax;
+  return cut_off ? std::clamp((now - last_progress()) * kProbeLostOfOutage, kProbeLostInUse, kValidationRetryMax) : kProbeLostInUse;
 }
 
 void Session::validate_path(SessionPath& p, Time now) {
@@ -218,30 +224,36 @@ void Session::send_status(SessionPath& p, Time now) {
   ++p.status_sequence;
   p.status_acked = false;
   p.status_due_at = now;
+  p.status_back_off = kControlRetry;
 }
 
-// The client's wishes leave on every path that works, because one of them may just have died; again until they are acknowledged. Of a
-// path that never answered the server knows nothing.
+// A path that the server has not answered on may be unknown to it: then only the path's own datagrams can tell of it.
+bool Session::may_tell(const SessionPath& by, const SessionPath& of) {
+  return by.works() && by.writable() && (of.peer_knows || &by == &of);
+}
+
+// The client's wishes leave on every path that works, because one of them may just have died; again until they are acknowledged.
 void Session::spread_wishes(Time now) {
-  const bool policy = !policy_acked_ && policy_due_at_ <= now;
-  uint64_t statuses = 0;
+  const auto spread = [&](Time& due_at, Duration& back_off, const auto& may, const auto& mark) {
+    if (due_at > now) return;
+    Duration quickest = Duration::infinite();
+    for (auto& by : paths_) {
+      if (!may(*by)) continue;
+      mark(*by);
+      quickest = std::min(quickest, by->rtt.probe_timeout());
+    }
+    if (quickest == Duration::infinite()) return;
+    due_at = now + std::max(back_off, quickest);
+    back_off = std::min(back_off * 2, kValidationRetryMax);
+  };
   for (auto& p : paths_) {
-    if (status_waits(*p) && p->status_due_at <= now) statuses |= status_bit(*p);
+    if (p->status_acked) continue;
+    spread(p->status_due_at, p->status_back_off, [&](SessionPath& by) { return may_tell(by, *p); },
+           [&](SessionPath& by) { by.statuses_due |= status_bit(*p); });
   }
-  if (!policy && statuses == 0) return;
-  Duration quickest = Duration::infinite();
-  for (auto& by : paths_) {
-    if (!by->works() || !by->writable()) continue;
-    by->statuses_due |= statuses;
-    by->policy_due = by->policy_due || policy;
-    quickest = std::min(quickest, by->rtt.probe_timeout());
-  }
-  if (quickest == Duration::infinite()) return;
-  const Time again = now + std::max(kControlRetry, quickest);
-  if (policy) policy_due_at_ = again;
-  for (auto& p : paths_) {
-    if (statuses & status_bit(*p)) p->status_due_at = again;
-  }
+  if (policy_acked_) return;
+  spread(policy_due_at_, policy_back_off_, [](SessionPath& by) { return by.works() && by.writable(); },
+         [](SessionPath& by) { by.policy_due = true; });
 }
 
 int Session::tier(const SessionPath& p) const {

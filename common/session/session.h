@@ -215,9 +215,10 @@ class Session {
   void follow_address(SessionPath& p, const ReceivedDatagram& d, bool newest, Time now);
   void validate_path(SessionPath& p, Time now);
   void start_challenge(Challenge& c, Time now);
+  Duration longest_probe_step(Time now) const;
   void send_status(SessionPath& p, Time now);
   void spread_wishes(Time now);
-  static bool status_waits(const SessionPath& p) { return !p.status_acked && p.ever_validated; }
+  static bool may_tell(const SessionPath& by, const SessionPath& of);
   static uint64_t status_bit(const SessionPath& of) { return uint64_t{1} << (of.id.value % 64); }
   bool drop_lost_path();
   void remove_path(PathId id, Time now);
@@ -284,6 +285,7 @@ class Session {
   wire::PolicyFrame policy_;
   bool policy_acked_ = true;
   Time policy_due_at_;
+  Duration policy_back_off_;
   std::optional<wire::CloseReason> closing_;
   std::optional<wire::CloseReason> peer_close_;
   std::optional<wire::AnnounceFrame> announced_;

@@ -163,6 +163,8 @@ Time Session::next_timeout(Time now) const {
   for (const auto& owned : paths_) {
     const SessionPath& p = *owned;
     t = std::min({t, p.sent.loss_time(), suspect_at(p), probe_timeout_at(p), liveness_at(p), cross_ack_at(p), p.settle_at});
+    const auto tells = [&](const auto& by) { return may_tell(*by, p); };
+    if (!p.status_acked && std::any_of(paths_.begin(), paths_.end(), tells)) t = std::min(t, p.status_due_at);
     if (!p.writable()) continue;
     t = std::min({t, p.acks.due(), p.challenge.next_at});
     if (p.previous_address) {
@@ -173,7 +175,6 @@ Time Session::next_timeout(Time now) const {
     if (p.machine.state() == PathState::validating && p.challenge.outstanding) {
       t = std::min(t, p.machine.since() + kValidationPatience + kGranularity);
     }
-    if (status_waits(p) && may_write_control) t = std::min(t, p.status_due_at);
   }
   for (const auto& p : leaving_) t = std::min({t, cross_ack_at(*p), p->forget_at});
   if (!policy_acked_ && may_write_control) t = std::min(t, policy_due_at_);

@@ -106,6 +106,9 @@ struct Path {
   Time last_own_ack;   // an ack that travelled here
   Time unanswered_since;  // when the first was sent that asks for an ack and came after the last progress; Time{}: none
   Time last_sent;
+  Duration keepalive = kKeepalive;  // client: an idle path sends so often
+  Duration quiet;                   // the last time that nothing was sent for long
+  Time quiet_ended;
   Time probe_at = Time::infinite();  // next liveness probe
   Duration probe_back_off = kProbeLostFirst;
   bool ping_due = false;
@@ -131,6 +134,16 @@ struct Path {
   // May be written to at all: the socket is there and takes bytes.
   bool writable() const { return !blocked; }
   uint64_t window_room() const;
+  void note_sent(Time now) {
+    if (last_sent.is_set() && now - last_sent >= kKeepaliveLeast) quiet = now - last_sent, quiet_ended = now;
+    last_sent = now;
+  }
+  // The peer asks whether a new address is ours. A translator has forgotten the old one while nothing was sent: it shall not again.
+  void on_address_moved(Time now) {
+    if (!quiet_ended.is_set() || now - quiet_ended > Duration::seconds(2)) return;
+    keepalive = std::max(kKeepaliveLeast, std::min(keepalive, quiet * 0.7));
+    quiet_ended = Time{};
+  }
   bool has_room(Time now) const { return writable() && window_room() >= mtu.datagram() && pacer.may_send(now); }
   // Small urgent packets may overdraw the window by a few datagrams and the pacer altogether.
   bool has_urgent_room() const {

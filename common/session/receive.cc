@@ -120,6 +120,7 @@ bool Session::on_frames(SessionPath& p, const ReceivedDatagram& d, ByteSpan plai
     } else if (auto* ack = std::get_if<wire::AckFrame>(&frame)) {
       on_ack(*path, *ack, now);
     } else if (auto* challenge = std::get_if<wire::PathChallengeFrame>(&frame)) {
+      if (context_.role == Role::client) path->on_address_moved(now);
       path->response_due = challenge->data;
       path->response_to = d.from;
     } else if (auto* response = std::get_if<wire::PathResponseFrame>(&frame)) {

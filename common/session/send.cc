@@ -388,7 +388,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   address->sent_bytes += size;
   p.sent_bytes += size;
   p.send_rate.add(size, now);
-  p.last_sent = now;
+  p.note_sent(now);
   return &p.sent.on_sent(now, static_cast<uint16_t>(size), eliciting, app_limited);
 }
 

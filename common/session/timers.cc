@@ -77,7 +77,7 @@ Time Session::liveness_at(const SessionPath& p) const {
   if (last_inner_traffic_.is_set() && p.carries_data() && quiet_since + kActiveProbe < busy_until) return quiet_since + kActiveProbe;
   // The client keeps its address translations open; the server only answers.
   if (context_.role == Role::server) return Time::infinite();
-  return std::max(p.last_sent, quiet_since) + kKeepalive;
+  return std::max(p.last_sent, quiet_since) + p.keepalive;
 }
 
 Time Session::cross_ack_at(const SessionPath& p) const {

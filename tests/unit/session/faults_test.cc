@@ -267,6 +267,29 @@ TEST_CASE("eight hours of sleep: the clock steps, the session goes on") {
   for (const PathInfo& p : sessions[0].paths) CHECK(p.state == PathState::active);
 }
 
+TEST_CASE("a translator that forgets after fifteen idle seconds is learnt of, and forgets no more") {
+  TestNet net(5);
+  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
+  int forgotten = 0;
+  Time last;
+  net.tap = [&](bool to_server, std::vector<uint8_t>&, TestLink& l) {
+    if (to_server && last.is_set() && net.now - last > Duration::seconds(15)) ++l.up.local.port, ++forgotten;
+    if (to_server) last = net.now;
+    return true;
+  };
+  connect(net);
+  net.run(Duration::seconds(1200));
+  CHECK(forgotten > 0);
+  CHECK(forgotten <= 3);
+  // So the way to an idle client is open at any time.
+  net.at_client.clear();
+  net.run(Duration::seconds(9));
+  net.send_to_client(make_packet(net.server_ip, net.client_ip, 1));
+  net.run(Duration::millis(200));
+  CHECK(net.at_client.size() == 1);
+  CHECK(path_on(net, false, a).state == PathState::active);
+}
+
 TEST_CASE("idle: a standby path costs at most 1 kB a minute, and nobody wakes without need (P16)") {
   TestNet net(31, make_cipher);
   net.add_link({});

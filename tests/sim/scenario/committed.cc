@@ -21,11 +21,13 @@ nlohmann::ordered_json read(const std::string& file) {
   }
 }
 
+constexpr double kDecimals = 1e4;  // of the numbers in the file
+
 // A bar without a limit is a report: any value is as good as another, and so is any between two limits. A time of a few packets
-// may move by one of them.
+// may move by one of them, and a tiny number by what its rounding took.
 bool worse(const BarResult& now, double then, double tolerance) {
   if (now.bar.min && now.bar.max && now.reached) return false;
-  const double slack = std::max(std::fabs(then) * tolerance, now.bar.max ? 1e-9 : 0.0);
+  const double slack = std::max(std::fabs(then) * tolerance, 0.5 / kDecimals + 1e-9);
   if (now.bar.min && now.ours < then - slack) return true;
   return now.bar.max && now.ours > then + slack;
 }
@@ -54,7 +56,7 @@ void write_committed(const std::string& file, const std::vector<ScenarioResult>&
   nlohmann::ordered_json committed = read(file);
   for (const ScenarioResult& r : results) {
     nlohmann::ordered_json lines = nlohmann::ordered_json::object();
-    for (const BarResult& b : r.bars) lines[bar_label(b.bar)] = std::round(b.ours * 1e4) / 1e4;
+    for (const BarResult& b : r.bars) lines[bar_label(b.bar)] = std::round(b.ours * kDecimals) / kDecimals;
     committed[r.scenario->name] = lines;
   }
   std::ofstream out(file);

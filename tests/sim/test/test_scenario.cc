@@ -146,6 +146,22 @@ TEST_CASE("between two limits any value is as good as another; beyond one it is 
   CHECK(breaches(0.40, 0.395) == 0);  // already short, by less than 3 % more
 }
 
+TEST_CASE("a tiny number is no worse than what its own rounding made of it") {
+  Scenario a;
+  a.name = "f/a";
+  a.bars = {{"share", {}, 0.02, "", ""}};
+  std::vector<ScenarioResult> results(1);
+  results[0].scenario = &a;
+  results[0].run.values = {{"share", 0.000116}};
+  judge(results);
+  const TempFile committed("{}");
+  write_committed(committed.path, results);
+  CHECK(compare_with(committed.path, results, 0.03).empty());
+  results[0].run.values = {{"share", 0.00016}};
+  judge(results);
+  CHECK(compare_with(committed.path, results, 0.03).size() == 1);
+}
+
 TEST_CASE("what was measured earlier keeps its line in the table") {
   Scenario a, b;
   a.name = "f/a";

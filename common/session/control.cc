@@ -285,8 +285,7 @@ bool Session::transmit_control(TransmitBatch& batch, Time now) {
       if (p.address.may_send(64)) return seal_frames(batch, p, p.address.tuple, w, true, now);
     }
     if (const uint16_t size = p.works() ? p.mtu.probe_size(now) : uint16_t{0}) {
-      // Before a round trip is known its timeout would be a second, for the very sizes that narrow links swallow.
-      p.mtu.on_probe_sent(now, p.rtt.has_sample() ? p.rtt.probe_timeout() : kValidationRetryFirst);
+      p.mtu.on_probe_sent(now, p.rtt.probe_timeout());
       if (p.mtu.known()) follow_path_mtu(now);
       wire::FrameWriter w{MutableByteSpan{buffer}};
       w.write(wire::PingFrame{});

@@ -64,15 +64,6 @@ TEST_CASE("the tunnel's MTU: 1280 beside 1500 lowers it at once, and it rises a 
   CHECK(told_mtus(net) == std::vector<uint16_t>{1280, 1400, 1341});
 }
 
-TEST_CASE("a path's MTU is found within three seconds although its interface says nothing of it") {
-  TestNet net(5);
-  TestLink& a = net.add_link({});
-  limit_links(net, {{&a, 1280}});
-  net.up_all();
-  net.run(Duration::seconds(3));
-  for (const bool server : {false, true}) CHECK(path_on(net, server, a).mtu == 1252);
-}
-
 TEST_CASE("the tunnel's MTU: a small link that flaps moves it once") {
   TestNet net(5);
   TestLink& a = net.add_link({});

@@ -78,12 +78,8 @@ TEST_CASE("a path of rising loss is ejected before it dies, and taken back when 
 }
 
 TEST_CASE("the only path is used however lossy or slow it is") {
-  TestNet net(5);
-  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
-  TestLink& b = net.add_link(wire_of(20e6, Duration::millis(30)));
-  connect(net);
-  uint32_t marker = 0;
-  trickle_down(net, Duration::seconds(1), marker);
+  TwoLinks lab;
+  auto& [net, a, b, marker] = lab;
   a.to_client.loss = 0.5;
   trickle_down(net, Duration::seconds(3), marker);
   CHECK(path_on(net, true, a).reason == PathReason::lossy);

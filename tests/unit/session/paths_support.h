@@ -22,6 +22,19 @@ inline void trickle_down(TestNet& net, Duration d, uint32_t& marker) {
   }
 }
 
+// Two connected links of 20 Mbit/s, 10 and 30 ms long, by which something was downloaded already.
+struct TwoLinks {
+  TestNet net{5};
+  TestLink &a = net.add_link(wire_of(20e6, Duration::millis(10))), &b = net.add_link(wire_of(20e6, Duration::millis(30)));
+  uint32_t marker = 0;
+  TwoLinks() {
+    connect(net);
+    trickle_down(net, Duration::seconds(1), marker);
+  }
+};
+
+inline void silence(TestLink& l, bool on) { l.to_client.blackhole = l.to_server.blackhole = on; }
+
 inline PathInfo path_on(TestNet& net, bool server, const TestLink& l) {
   const std::vector<SessionInfo> sessions = (server ? net.server : net.client)->sessions(net.now);
   for (const PathInfo& p : sessions.at(0).paths) {

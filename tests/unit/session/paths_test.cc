@@ -112,13 +112,9 @@ TEST_CASE("all links silent for a minute: the session resumes by itself") {
 }
 
 TEST_CASE("a download waits while all links are silent: it goes on within a second after one returns") {
-  TestNet net(5);
-  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
-  TestLink& b = net.add_link(wire_of(20e6, Duration::millis(30)));
-  connect(net);
-  uint32_t marker = 0;
-  trickle_down(net, Duration::seconds(1), marker);
-  for (TestLink* l : {&a, &b}) l->to_client.blackhole = l->to_server.blackhole = true;
+  TwoLinks lab;
+  auto& [net, a, b, marker] = lab;
+  for (TestLink* l : {&a, &b}) silence(*l, true);
   // As a TCP that backs off: from 300 ms on, twice as long each time. The client hears none of it and has nothing to send.
   const Time begin = net.now;
   for (Duration wait = Duration::millis(300); wait < Duration::seconds(40); wait = wait * 2) {
@@ -128,11 +124,11 @@ TEST_CASE("a download waits while all links are silent: it goes on within a seco
   // At any moment between two of the more seldom attempts.
   net.run_until(begin + Duration::seconds(78) + Duration::millis(GENERATE(0, 1300, 2600, 3900)));
   net.at_client.clear();
-  b.to_client.blackhole = b.to_server.blackhole = false;
+  silence(b, false);
   net.run(Duration::seconds(1));
   CHECK_FALSE(net.at_client.empty());
   // Nobody uses it any more: challenges and handshakes every five seconds, and no more of them every 0.3 s.
-  b.to_client.blackhole = b.to_server.blackhole = true;
+  silence(b, true);
   net.run(Duration::seconds(200));
   const uint64_t before = a.to_server.sent + b.to_server.sent;
   net.run(Duration::seconds(60));
@@ -140,16 +136,12 @@ TEST_CASE("a download waits while all links are silent: it goes on within a seco
 }
 
 TEST_CASE("a link that has been silent for minutes and returns as the last other one dies is found within a second") {
-  TestNet net(5);
-  TestLink& a = net.add_link(wire_of(20e6, Duration::millis(10)));
-  TestLink& b = net.add_link(wire_of(20e6, Duration::millis(30)));
-  connect(net);
-  uint32_t marker = 0;
-  trickle_down(net, Duration::seconds(1), marker);
-  b.to_client.blackhole = b.to_server.blackhole = true;
+  TwoLinks lab;
+  auto& [net, a, b, marker] = lab;
+  silence(b, true);
   net.run(Duration::seconds(120) + Duration::millis(GENERATE(0, 1300, 2600, 3900)));
-  b.to_client.blackhole = b.to_server.blackhole = false;
-  a.to_client.blackhole = a.to_server.blackhole = true;
+  silence(b, false);
+  silence(a, true);
   net.at_server.clear();
   for (int i = 0; i < 200; ++i) {
     net.send_to_server(make_packet(net.client_ip, net.server_ip, marker++, 600));
@@ -245,7 +237,7 @@ TEST_CASE("a priority reaches the server although the path that would tell it ha
   net.add_link(wire_of(20e6, Duration::millis(10)));
   TestLink& third = net.add_link(wire_of(20e6, Duration::millis(20)));
   connect(net);
-  net.links[0]->to_server.blackhole = net.links[0]->to_client.blackhole = true;
+  silence(*net.links[0], true);
   net.client->on_path_event(LinkPriority{third.up.link, wire::PathPriority::backup}, net.now);
   net.run(Duration::millis(60));
   CHECK(path_on(net, true, third).priority == wire::PathPriority::backup);

@@ -126,7 +126,7 @@ void Session::validate_path(SessionPath& p, Time now) {
     apply(p, p.machine.on_event(PathInput::settled, now), now);
   }
   apply(p, p.machine.on_event(PathInput::validated, now), now);
-  // Also when it was told before: the server may not have known the path then.
+  // That it stands by from its first answer on (a spare, or of a flapping interface) has not been told yet.
   if (context_.role == Role::client && p.machine.wants_standby()) send_status(p, now);
 }
 

@@ -124,6 +124,7 @@ void Daemon::make_engine() {
                                          .own_tunnel = tun_->name()},
                               .guard_all = setup_.run.all_traffic});
   servers_.emplace(loop_, log_, setup_.profile.endpoints, setup_.instance.endpoints_file(),
+                   [this] { return links_->ready_interfaces(); },
                    [this](const std::vector<SocketAddress>& endpoints) { links_->set_endpoints(endpoints); });
 }
 
@@ -307,16 +308,16 @@ void Daemon::show_progress() {
 
 void Daemon::on_retry() {
   if (links_->incomplete()) links_->try_again();
-  const bool silent = !answered_ || state_ == State::reconnecting;
-  if (silent) servers_->resolve_again();
+  if (silent()) servers_->resolve_again();
   // No wake-ups while all is well; a failed link or a silence sets the timer again.
-  if (silent || links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
+  if (silent() || links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
 }
 
 void Daemon::on_interfaces(const InterfaceWatcher::Change& change) {
   if (change.routes_changed || change.interfaces != links_->interfaces()) {
     links_->set_interfaces(change.interfaces);
     if (links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
+    if (silent()) servers_->resolve_again();
   }
   restore_routing();
 }

@@ -76,6 +76,7 @@ class Daemon {
   void restore_routing();
   void enter(State state);
   std::string state_name() const;
+  bool silent() const { return !answered_ || state_ == State::reconnecting; }
 
   EventLoop& loop_;
   Log& log_;

@@ -36,7 +36,7 @@ Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair
                               .loop = &loop_,
                               .policy = {.profile = setup_.profile, .only = {}, .without = {}, .own_tunnel = {}},
                               .guard_all = false});
-  servers_.emplace(loop_, log_, setup_.profile.endpoints, "",
+  servers_.emplace(loop_, log_, setup_.profile.endpoints, "", [this] { return links_->ready_interfaces(); },
                    [this](const std::vector<SocketAddress>& e) { links_->set_endpoints(e); });
 }
 

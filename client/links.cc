@@ -61,14 +61,15 @@ void Links::apply(const PathSetting& setting) {
 
 void Links::reconcile() {
   const std::vector<Unusable> unusable_before = std::exchange(unusable_, {});
-  incomplete_ = needs_nat64_ = false;
+  incomplete_ = false;
+  need_nat64_.clear();
   std::map<Key, Wanted> wanted;
   load_routes();
   for (const Interface& i : interfaces_) {
     if (setup_.policy.considers(i)) consider(i, wanted);
   }
   note_missing_names();
-  if (nat64_) needs_nat64_ ? nat64_->look() : nat64_->rest();
+  if (nat64_) need_nat64_.empty() ? nat64_->rest() : nat64_->look(need_nat64_);
   number_lines(wanted);
   remove_links_not_in(wanted);
   reconcile_routing(wanted);
@@ -106,7 +107,7 @@ void Links::consider(const Interface& i, std::map<Key, Wanted>& wanted) {
     }
   }
   if (endpoints_.empty()) return;  // nothing is wrong with the interface: the server's name is not resolved yet
-  needs_nat64_ = needs_nat64_ || (v6_only && !native);
+  if (v6_only && !native) need_nat64_.push_back(i.name);
   if (!has_address) {
     return add_unusable(i, "no-address",
                         v6_only ? "IPv6 only, the server is known by IPv4, and the network's DNS names no translator"
@@ -382,6 +383,15 @@ void Links::log_unusable(const std::vector<Unusable>& before) {
     });
     if (!known) setup_.log->info(u.interface + ": not used: " + u.text);
   }
+}
+
+std::vector<std::string> Links::ready_interfaces() const {
+  std::vector<std::string> names;
+  for (const Interface& i : interfaces_) {
+    const bool ready = i.up && i.carrier && !i.addresses.empty() && setup_.policy.considers(i);
+    if (ready && setup_.policy.priority(i) != wire::PathPriority::never) names.push_back(i.name);
+  }
+  return names;
 }
 
 std::map<std::string, uint64_t> Links::sent_by_interface() const {

@@ -50,6 +50,8 @@ class Links {
   const std::vector<Interface>& interfaces() const { return interfaces_; }
   const std::vector<SocketAddress>& endpoints() const { return endpoints_; }
   size_t count() const { return links_.size(); }
+  // Those by which something can be asked: a link is wanted on them, and they are up and have an address.
+  std::vector<std::string> ready_interfaces() const;
   // Per interface with links: how many datagrams went out, sorted by name.
   std::map<std::string, uint64_t> sent_by_interface() const;
 
@@ -118,7 +120,7 @@ class Links {
   uint32_t next_link_ = 1;
   bool incomplete_ = false;
   std::optional<Nat64> nat64_;
-  bool needs_nat64_ = false;
+  std::vector<std::string> need_nat64_;  // interfaces with IPv6 only, while the server is known by IPv4 only
 };
 
 // More addresses of a server than these are not tried.

@@ -80,8 +80,9 @@ void Nat64::network_changed() {
   timer_.cancel();
 }
 
-void Nat64::look() {
-  if (!settled_ && !asking_ && !timer_.armed()) timer_.set_deadline(now());
+void Nat64::look(std::vector<std::string> interfaces) {
+  interfaces_ = std::move(interfaces);
+  if (!settled_ && waiting_.empty() && !timer_.armed()) timer_.set_deadline(now());
 }
 
 void Nat64::rest() {
@@ -89,21 +90,28 @@ void Nat64::rest() {
 }
 
 void Nat64::ask() {
-  if (asking_) return;
-  auto resolution =
-      Resolution::start(loop_, "ipv4only.arpa", [this](Result<std::vector<IpAddress>> a) { answered(a); });
-  asking_ = static_cast<bool>(resolution);
-  if (asking_) running_ = std::move(*resolution);  // the one before has answered
+  ask(Source::network);
+  ask(Source::system);
   timer_.set_deadline(now() + interval_);
   interval_ = std::min(interval_ * 2, kMost);
 }
 
-void Nat64::answered(const Result<std::vector<IpAddress>>& addresses) {
-  asking_ = false;
+void Nat64::ask(Source source) {
+  if (waiting_.contains(source)) return;
+  const auto told = [this, source](const Result<std::vector<IpAddress>>& a) { answered(source, a); };
+  auto resolution = source == Source::network ? Resolution::start_by(loop_, "ipv4only.arpa", interfaces_, told)
+                                              : Resolution::start(loop_, "ipv4only.arpa", told);
+  if (!resolution) return;
+  running_[source] = std::move(*resolution);  // the one before has answered
+  waiting_.insert(source);
+}
+
+void Nat64::answered(Source source, const Result<std::vector<IpAddress>>& addresses) {
+  waiting_.erase(source);
   if (!addresses) return;
   std::vector<IpPrefix> found = nat64_prefixes(*addresses);
-  // Through the tunnel DNS may know no translator; the network's is still there.
-  if (found.empty()) return;
+  // Through the tunnel DNS may know no translator, or another network's; this network's is still there.
+  if (found.empty() || (settled_ && source == Source::system)) return;
   const std::vector<IpPrefix> before = prefixes();
   settled_ = true;
   timer_.cancel();

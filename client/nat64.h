@@ -4,9 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/net.h"
@@ -34,9 +37,9 @@ class Nat64 {
   // `callback` when the prefixes changed. Both outlive this.
   Nat64(EventLoop& loop, Log& log, std::function<void()> callback);
 
-  // Asks DNS, soon again while there is no answer (a resolver comes a little later than an address), and once more on every
-  // other network.
-  void look();
+  // Asks DNS, by `interfaces` and as the machine asks, soon again while there is no answer (a resolver comes a little later than
+  // an address), and once more on every other network.
+  void look(std::vector<std::string> interfaces);
   // Nobody needs it now.
   void rest();
   // Another network may have another translator; what is known stays until DNS names it.
@@ -49,14 +52,19 @@ class Nat64 {
   static constexpr Duration kFirst = Duration::millis(500);
   static constexpr Duration kMost = Duration::seconds(300);
 
+  // Whose answer it is: that of the network in question, or one that may have come through the tunnel.
+  enum class Source : uint8_t { network, system };
+
   void ask();
-  void answered(const Result<std::vector<IpAddress>>& addresses);
+  void ask(Source source);
+  void answered(Source source, const Result<std::vector<IpAddress>>& addresses);
 
   EventLoop& loop_;
   Log& log_;
   std::function<void()> callback_;
-  std::unique_ptr<Resolution> running_;
-  bool asking_ = false;
+  std::map<Source, std::unique_ptr<Resolution>> running_;
+  std::set<Source> waiting_;  // those that have not answered yet
+  std::vector<std::string> interfaces_;
   bool settled_ = false;  // DNS has named this network's translator
   EventLoop::Timer timer_;
   Duration interval_ = kFirst;

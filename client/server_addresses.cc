@@ -8,11 +8,13 @@
 namespace hawser::client {
 
 ServerAddresses::ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints,
-                                 std::string remembered_file, Callback callback)
+                                 std::string remembered_file, std::function<std::vector<std::string>()> interfaces,
+                                 Callback callback)
     : loop_(loop),
       log_(log),
       endpoints_(std::move(endpoints)),
       remembered_file_(std::move(remembered_file)),
+      interfaces_(std::move(interfaces)),
       callback_(std::move(callback)) {}
 
 void ServerAddresses::start() {
@@ -23,29 +25,41 @@ void ServerAddresses::start() {
 
 void ServerAddresses::resolve_again() {
   for (const HostPort& e : endpoints_) {
-    if (e.literal() || waiting_.contains(e)) continue;
-    auto resolution = Resolution::start(
-        loop_, e.host, [this, e](Result<std::vector<IpAddress>> addresses) { resolved(e, addresses); });
-    if (resolution) {
-      running_[e] = std::move(*resolution);
-      waiting_.insert(e);
-    } else {
-      failures_[e] = resolution.error().message;
-    }
+    if (e.literal()) continue;
+    ask(e, Source::system);
+    ask(e, Source::interfaces);
   }
 }
 
-void ServerAddresses::resolved(const HostPort& name, const Result<std::vector<IpAddress>>& addresses) {
-  waiting_.erase(name);  // the handle itself stays: this is its callback
-  if (!addresses) {
+void ServerAddresses::ask(const HostPort& name, Source source) {
+  const Question question{name, source};
+  if (waiting_.contains(question)) return;
+  const std::vector<std::string> by = source == Source::interfaces ? interfaces_() : std::vector<std::string>();
+  if (source == Source::interfaces && by.empty()) return;
+  const auto answered = [this, question](Result<std::vector<IpAddress>> addresses) { resolved(question, addresses); };
+  auto resolution = source == Source::system ? Resolution::start(loop_, name.host, answered)
+                                             : Resolution::start_by(loop_, name.host, by, answered);
+  if (resolution) {
+    running_[question] = std::move(*resolution);
+    waiting_.insert(question);
+  } else {
+    failures_[name] = resolution.error().message;
+  }
+}
+
+void ServerAddresses::resolved(const Question& question, const Result<std::vector<IpAddress>>& addresses) {
+  const auto& [name, source] = question;
+  waiting_.erase(question);  // the handle itself stays: this is its callback
+  if (!addresses) {          // what was known before is still worth trying
+    if (source == Source::interfaces) return log_.debug(addresses.error().message);
     if (failures_[name] != addresses.error().message) log_.warning(addresses.error().message);
     failures_[name] = addresses.error().message;
-    return;  // what was known before is still worth trying
+    return;
   }
   failures_.erase(name);
   std::vector<SocketAddress> found;
   for (const IpAddress& a : *addresses) found.push_back({a, name.port, 0});
-  known_[name] = std::move(found);
+  known_[question] = std::move(found);
   publish();
 }
 
@@ -82,8 +96,11 @@ void ServerAddresses::publish() {
   for (const HostPort& e : endpoints_) {
     if (const auto literal = e.literal()) {
       add(*literal);
-    } else if (const auto it = known_.find(e); it != known_.end()) {
-      for (const SocketAddress& a : it->second) add(a);
+      continue;
+    }
+    // By the interfaces first: the system's answer may be the one that it remembers.
+    for (const Source source : {Source::interfaces, Source::system}) {
+      if (const auto it = known_.find({e, source}); it != known_.end()) std::ranges::for_each(it->second, add);
     }
   }
   for (const SocketAddress& a : announced_) add(a);

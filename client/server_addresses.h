@@ -21,9 +21,10 @@ class ServerAddresses {
   using Callback = std::function<void(const std::vector<SocketAddress>&)>;
 
   // `remembered_file` keeps what the server announced; empty: nothing is kept. `callback` gets the whole list, the
-  // profile's first, each time it changes; the first time in start().
+  // profile's first, each time it changes; the first time in start(). `interfaces` names those by which resolvers may be
+  // asked besides: the machine's own questions may go where no answer comes from, such as into the tunnel while it is dead.
   ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints, std::string remembered_file,
-                  Callback callback);
+                  std::function<std::vector<std::string>()> interfaces, Callback callback);
 
   // Literals at once, names as they are resolved.
   void start();
@@ -36,7 +37,12 @@ class ServerAddresses {
   std::string in_words() const;
 
  private:
-  void resolved(const HostPort& name, const Result<std::vector<IpAddress>>& addresses);
+  // Whom a name was asked.
+  enum class Source : uint8_t { system, interfaces };
+  using Question = std::pair<HostPort, Source>;
+
+  void ask(const HostPort& name, Source source);
+  void resolved(const Question& question, const Result<std::vector<IpAddress>>& addresses);
   void publish();
   void load_remembered();
 
@@ -44,11 +50,12 @@ class ServerAddresses {
   Log& log_;
   std::vector<HostPort> endpoints_;
   std::string remembered_file_;
+  std::function<std::vector<std::string>()> interfaces_;
   Callback callback_;
-  std::map<HostPort, std::vector<SocketAddress>> known_;  // names only
+  std::map<Question, std::vector<SocketAddress>> known_;  // the last answers
   std::map<HostPort, std::string> failures_;
-  std::map<HostPort, std::unique_ptr<Resolution>> running_;
-  std::set<HostPort> waiting_;  // those that have not answered yet
+  std::map<Question, std::unique_ptr<Resolution>> running_;
+  std::set<Question> waiting_;  // those that have not answered yet
   std::vector<SocketAddress> announced_;
   std::vector<SocketAddress> published_;
 };

@@ -16,11 +16,19 @@ namespace hawser {
 // name cannot be resolved.
 Result<std::vector<IpAddress>> resolve(const std::string& host);
 
+// The same, but the resolvers of the machine (those of /etc/resolv.conf; those that systemd-resolved asks when it names
+// none but this machine) are asked directly, by each of `interfaces` at once: also where the way that the machine's own questions
+// take is dead. The answers of all interfaces that come soon after the first, each once; no names of /etc/hosts, no search
+// domains. 5 s at most. Error no_answer when none comes, unexpected when there is nobody to ask.
+Result<std::vector<IpAddress>> resolve_by(const std::string& host, const std::vector<std::string>& interfaces);
+
 // One resolution beside the loop. Destroying it drops the answer.
 class Resolution {
  public:
-  static Result<std::unique_ptr<Resolution>> start(EventLoop& loop, const std::string& host,
-                                                   std::function<void(Result<std::vector<IpAddress>>)> callback);
+  using Callback = std::function<void(Result<std::vector<IpAddress>>)>;
+  static Result<std::unique_ptr<Resolution>> start(EventLoop& loop, const std::string& host, Callback callback);
+  static Result<std::unique_ptr<Resolution>> start_by(EventLoop& loop, const std::string& host,
+                                                      const std::vector<std::string>& interfaces, Callback callback);
   virtual ~Resolution() = default;
 };
 

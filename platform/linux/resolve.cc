@@ -25,7 +25,7 @@ struct Shared {
 
 class Running final : public Resolution {
  public:
-  Running(EventLoop& loop, std::shared_ptr<Shared> shared, std::function<void(Result<std::vector<IpAddress>>)> callback)
+  Running(EventLoop& loop, std::shared_ptr<Shared> shared, Callback callback)
       : shared_(std::move(shared)), callback_(std::move(callback)) {
     watch_ = loop.watch_fd(shared_->done.get(), Interest::read, [this](EventLoop::Ready) {
       uint64_t count = 0;
@@ -40,9 +40,26 @@ class Running final : public Resolution {
 
  private:
   std::shared_ptr<Shared> shared_;
-  std::function<void(Result<std::vector<IpAddress>>)> callback_;
+  Callback callback_;
   EventLoop::FdWatch watch_;
 };
+
+Result<std::unique_ptr<Resolution>> in_a_thread(EventLoop& loop, std::function<Result<std::vector<IpAddress>>()> work,
+                                                Resolution::Callback callback) {
+  auto shared = std::make_shared<Shared>();
+  shared->done.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!shared->done) return os_error(ExitCode::unexpected, "cannot make an eventfd", errno);
+  try {
+    std::thread([shared, work = std::move(work)] {
+      shared->answer = work();
+      const uint64_t one = 1;
+      if (::write(shared->done.get(), &one, sizeof one) < 0) return;  // cannot fail: the counter is far from full
+    }).detach();
+  } catch (const std::exception& problem) {
+    return Error{ExitCode::unexpected, std::string("cannot start a thread: ") + problem.what()};
+  }
+  return std::unique_ptr<Resolution>(std::make_unique<Running>(loop, std::move(shared), std::move(callback)));
+}
 
 }  // namespace
 
@@ -72,21 +89,13 @@ Result<std::vector<IpAddress>> resolve(const std::string& host) {
   return addresses;
 }
 
-Result<std::unique_ptr<Resolution>> Resolution::start(EventLoop& loop, const std::string& host,
-                                                      std::function<void(Result<std::vector<IpAddress>>)> callback) {
-  auto shared = std::make_shared<Shared>();
-  shared->done.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!shared->done) return os_error(ExitCode::unexpected, "cannot make an eventfd", errno);
-  try {
-    std::thread([shared, host] {
-      shared->answer = resolve(host);
-      const uint64_t one = 1;
-      if (::write(shared->done.get(), &one, sizeof one) < 0) return;  // cannot fail: the counter is far from full
-    }).detach();
-  } catch (const std::exception& problem) {
-    return Error{ExitCode::unexpected, std::string("cannot start a thread: ") + problem.what()};
-  }
-  return std::unique_ptr<Resolution>(std::make_unique<Running>(loop, std::move(shared), std::move(callback)));
+Result<std::unique_ptr<Resolution>> Resolution::start(EventLoop& loop, const std::string& host, Callback callback) {
+  return in_a_thread(loop, [host] { return resolve(host); }, std::move(callback));
+}
+
+Result<std::unique_ptr<Resolution>> Resolution::start_by(EventLoop& loop, const std::string& host,
+                                                         const std::vector<std::string>& interfaces, Callback callback) {
+  return in_a_thread(loop, [host, interfaces] { return resolve_by(host, interfaces); }, std::move(callback));
 }
 
 }  // namespace hawser

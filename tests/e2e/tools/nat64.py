@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 
+from dns import serve
+
 OUTSIDE = ipaddress.IPv4Address("192.0.2.200").packed
 
 
@@ -30,19 +32,10 @@ def extract(prefix, v6):
 
 
 def dns(address, prefix=None):
-    synthesized = [embed(prefix, bytes([192, 0, 0, n])) for n in (170, 171)] if prefix else []
-    literal = [bytes([192, 0, 0, n]) for n in (170, 171)]
-    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    s.bind((address, 53))
-    while True:
-        query, peer = s.recvfrom(512)
-        end = query.index(0, 12) + 5  # the name, its type and class
-        question, kind = query[12:end], struct.unpack(">H", query[end - 4:end - 2])[0]
-        known = prefix and question.lower().startswith(b"\x08ipv4only\x04arpa\x00")
-        data = {1: literal, 28: synthesized}.get(kind, []) if known else []
-        answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(d)) + d for d in data)
-        head = query[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, len(data), 0, 0)
-        s.sendto(head + question + answers, peer)
+    names = [bytes([192, 0, 0, n]) for n in (170, 171)] if prefix else None
+    if prefix:
+        names += [embed(prefix, v4) for v4 in names]
+    serve(address, lambda name: names if name == "ipv4only.arpa" else None)
 
 
 def checksum(data):

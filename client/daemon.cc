@@ -12,6 +12,7 @@ namespace {
 constexpr Duration kProbeInterval = Duration::millis(250);  // between echo requests of the first round trip
 constexpr Duration kGrace = Duration::millis(100);          // for the other links, before success is reported
 constexpr Duration kRetryInterval = Duration::seconds(5);   // links that could not be made, names while nobody answers
+constexpr Duration kWaitForWord = Duration::millis(300);    // which links are metered, before any is used
 constexpr Duration kShowProgressAfter = Duration::seconds(1);
 constexpr Duration kGoodbye = Duration::millis(50);  // for the replies of those who asked us to end
 
@@ -57,6 +58,8 @@ Status Daemon::start() {
       InterfaceWatcher::create(loop_, [this](const InterfaceWatcher::Change& change) { on_interfaces(change); });
   if (!watcher) return watcher.error();
   watcher_ = std::move(*watcher);
+  network_manager_ = NetworkManager::watch(loop_, [this] { on_network_manager(); });
+  if (network_manager_) word_timer_.set_deadline(started_ + kWaitForWord);
   log_.info("started; server " + servers_->in_words() + ", interface " + tun_->name());
   servers_->start();
   sd_notify("READY=1\nSTATUS=connecting to " + servers_->in_words());
@@ -145,6 +148,7 @@ void Daemon::watch_for_the_end() {
   retry_timer_ = loop_.make_timer([this] { on_retry(); });
   retry_timer_.set_deadline(now() + kRetryInterval);
   restore_timer_ = loop_.make_timer([this] { restore_routing(); });
+  word_timer_ = loop_.make_timer([this] { on_network_manager(); });
   const Duration watchdog = watchdog_interval();
   if (watchdog == Duration::infinite()) return;
   watchdog_ = loop_.make_timer([this, watchdog] {
@@ -314,12 +318,25 @@ void Daemon::on_retry() {
 }
 
 void Daemon::on_interfaces(const InterfaceWatcher::Change& change) {
-  if (change.routes_changed || change.interfaces != links_->interfaces()) {
-    links_->set_interfaces(change.interfaces);
+  // Not a byte by a link that is metered, and then perhaps not to be used, before that is known.
+  const bool word_is_due = network_manager_ && network_manager_->asking() && word_timer_.armed();
+  if (!word_is_due) use_interfaces(change.interfaces, change.routes_changed);
+  restore_routing();
+}
+
+// It has said something new, or has been waited for long enough.
+void Daemon::on_network_manager() {
+  word_timer_.cancel();
+  use_interfaces(watcher_->interfaces(), false);
+}
+
+void Daemon::use_interfaces(std::vector<Interface> interfaces, bool routes_changed) {
+  if (network_manager_) network_manager_->complete(interfaces);
+  if (routes_changed || interfaces != links_->interfaces()) {
+    links_->set_interfaces(std::move(interfaces));
     if (links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
     if (silent()) servers_->resolve_again();
   }
-  restore_routing();
 }
 
 // Network managers that restart may wipe rules they do not know, and a device that was down has lost its routes.
@@ -408,6 +425,7 @@ void Daemon::end(Status result) {
 
 Status Daemon::finish() {
   if (result_ && *result_) log_.notice("ending as asked");
+  network_manager_.reset();
   watcher_.reset();
   servers_.reset();
   if (engine_ && pump_) {

@@ -15,6 +15,7 @@
 #include "client/run_options.h"
 #include "client/server_addresses.h"
 #include "client/tunnel.h"
+#include "platform/network_manager.h"
 #include "platform/process.h"
 #include "platform/rng.h"
 #include "platform/undo.h"
@@ -73,6 +74,8 @@ class Daemon {
   void on_retry();
   void show_progress();
   void on_interfaces(const InterfaceWatcher::Change& change);
+  void on_network_manager();
+  void use_interfaces(std::vector<Interface> interfaces, bool routes_changed);
   void restore_routing();
   void enter(State state);
   std::string state_name() const;
@@ -95,9 +98,11 @@ class Daemon {
   std::optional<Links> links_;
   std::optional<ServerAddresses> servers_;
   std::unique_ptr<InterfaceWatcher> watcher_;
+  std::unique_ptr<NetworkManager> network_manager_;
   std::unique_ptr<ControlSocket> control_;
 
-  EventLoop::Timer timeout_, progress_, probe_timer_, grace_timer_, retry_timer_, restore_timer_, watchdog_, end_timer_;
+  EventLoop::Timer timeout_, progress_, probe_timer_, grace_timer_, retry_timer_, restore_timer_, watchdog_, end_timer_,
+      word_timer_;
   EventLoop::SignalWatch interrupt_, terminate_, hangup_;
 
   State state_ = State::connecting;

@@ -29,12 +29,29 @@ std::string cipher_name(uint8_t bit) {
   }
 }
 
-wire::PathPriority priority_in_force(const Links* links, const std::string& interface, wire::PathPriority otherwise) {
-  if (links == nullptr) return otherwise;
-  for (const Interface& i : links->interfaces()) {
-    if (i.name == interface) return links->policy().priority(i);
-  }
-  return otherwise;
+const std::string kPortalText = "this network wants a login first (captive portal)";
+const std::string kPortalFix = "open any http:// page in a browser and log in";
+
+// Validated, and not lost since.
+bool carries(const PathReport& p) { return p.state == "active" || p.state == "standby" || p.state == "suspect"; }
+bool carried_by(const std::vector<PathReport>& paths, const std::string& interface) {
+  return std::ranges::any_of(paths, [&](const PathReport& p) { return p.interface == interface && carries(p); });
+}
+
+const Interface* find_interface(const Links* links, const std::string& name) {
+  if (links == nullptr) return nullptr;
+  const auto it = std::ranges::find(links->interfaces(), name, &Interface::name);
+  return it == links->interfaces().end() ? nullptr : &*it;
+}
+
+// The path as it is now wished and known, which may have changed since it was opened.
+PathReport report_of(const PathInfo& p, const Links* links) {
+  const Interface* i = find_interface(links, p.interface);
+  PathReport r = make_path_report(p, i == nullptr ? p.priority : links->policy().priority(*i));
+  if (i == nullptr) return r;
+  r.metered = i->metered;
+  if (i->portal && !carries(r)) r.reason = "portal";
+  return r;
 }
 
 HealthItem health_of(const Unusable& u, const std::string& profile_name) {
@@ -62,8 +79,7 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
   r.memory_bytes = session.memory_bytes;
   r.scheduler = to_text(session.scheduler);
   r.congestion = to_text(session.congestion);
-  for (const PathInfo& p : session.paths)
-    r.paths.push_back(make_path_report(p, priority_in_force(links, p.interface, p.priority)));
+  for (const PathInfo& p : session.paths) r.paths.push_back(report_of(p, links));
   sort_by_interface(r.paths);
   for (size_t i = 0; i < kDropReasons; ++i) {
     const auto reason = static_cast<DropReason>(i);
@@ -76,14 +92,26 @@ void add_session(const SessionInfo& session, const Links* links, StatusReport& r
   if (best != session.paths.end()) r.server.endpoint = text_of(best->remote);
 }
 
+// A login page instead of the Internet: said once for each interface by which nothing comes through.
+void add_portals(const Links& links, const std::string& profile_name, StatusReport& r) {
+  const auto carries_all = [](const std::string& route) { return route == "0.0.0.0/0" || route == "::/0"; };
+  const bool browser_in_tunnel = std::ranges::any_of(r.tunnel.routes, carries_all);
+  for (const Interface& i : links.interfaces()) {
+    if (!i.portal || !links.policy().considers(i) || carried_by(r.paths, i.name)) continue;
+    r.health.push_back({.code = "portal",
+                        .interface = i.name,
+                        .severity = "low",
+                        .text = i.name + ": " + kPortalText,
+                        .fix = browser_in_tunnel ? "vpn-down " + profile_name + ", " + kPortalFix + ", vpn-up " + profile_name
+                                                 : kPortalFix + "; the link joins by itself"});
+  }
+}
+
 // Interfaces that have no path are shown too: with the reason.
 void add_unusable(const Links& links, const std::string& profile_name, StatusReport& r) {
   for (const Unusable& u : links.unusable()) {
     // A guessed translator works, or may still.
-    const bool has_path = std::any_of(r.paths.begin(), r.paths.end(), [&](const PathReport& p) {
-      return p.interface == u.interface && (p.state == "active" || p.state == "standby" || p.state == "suspect");
-    });
-    if (has_path) continue;
+    if (carried_by(r.paths, u.interface)) continue;
     PathReport p;
     p.interface = u.interface;
     p.type = u.type;
@@ -155,7 +183,10 @@ StatusReport make_report(const ReportInput& in) {
     r.tunnel.mtu = in.tunnel->mtu();
     r.tunnel.routes = in.tunnel->routes();
   }
-  if (in.links != nullptr) add_unusable(*in.links, in.profile_name, r);
+  if (in.links != nullptr) {
+    add_unusable(*in.links, in.profile_name, r);
+    add_portals(*in.links, in.profile_name, r);
+  }
   r.tunnel.restored_routes = in.restored;
   if (in.restored > 0) {
     r.health.push_back({.code = "rules-removed",
@@ -187,7 +218,11 @@ std::string no_answer_text(const Links& links, const std::string& endpoints, con
     interface.resize(width, ' ');
     text += "\n   " + interface + "  " + what;
   };
-  for (const auto& [interface, n] : sent) line(interface, "sent " + std::to_string(n) + ", no reply");
+  for (const auto& [interface, n] : sent) {
+    const Interface* i = find_interface(&links, interface);
+    line(interface, "sent " + std::to_string(n) + ", no reply" +
+                        (i != nullptr && i->portal ? ": " + kPortalText + "; " + kPortalFix : ""));
+  }
   for (const Unusable& u : links.unusable()) {
     const std::string fix = fix_for(u, profile_name);
     line(u.interface, u.text + (fix.empty() ? "" : ". " + fix));

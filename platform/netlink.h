@@ -38,7 +38,8 @@ struct Interface {
   std::string kind;  // "" for hardware, else "veth", "tun", "bridge", "wireguard", ...
   InterfaceType type = InterfaceType::other;
   bool is_virtual = false;                  // `kind` is set, or sysfs knows no device behind it
-  bool metered = false;                     // cellular, or a phone tethered over USB
+  bool metered = false;                     // cellular, or a phone tethered over USB, or NetworkManager's word
+  bool portal = false;                      // somebody's login page answers instead of the Internet (NetworkManager's word)
   std::vector<InterfaceAddress> addresses;  // global and not tentative; sorted, IPv4 first
 
   bool operator==(const Interface&) const = default;

@@ -1,7 +1,7 @@
 # Toolchain file: build for arm64 on another Debian machine (CMake preset `arm64`).
 # Needs g++-aarch64-linux-gnu, and the libraries of the arm64 architecture beside the host's own:
 #   dpkg --add-architecture arm64 && apt-get update
-#   apt-get install g++-aarch64-linux-gnu libsodium-dev:arm64 libssl-dev:arm64 libev-dev:arm64 libmnl-dev:arm64 libc-ares-dev:arm64 libsqlite3-dev:arm64
+#   apt-get install g++-aarch64-linux-gnu libsodium-dev:arm64 libssl-dev:arm64 libev-dev:arm64 libmnl-dev:arm64 libc-ares-dev:arm64 libsystemd-dev:arm64 libsqlite3-dev:arm64
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 

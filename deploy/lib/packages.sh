@@ -4,7 +4,7 @@
 
 # What the programs are built with and what a run of them in netlab needs. None of these starts a service.
 hawser_build_packages=(cmake g++ make ninja-build pkg-config libsodium-dev libssl-dev libev-dev libtomlplusplus-dev libcli11-dev
-  nlohmann-json3-dev libmnl-dev libc-ares-dev libsqlite3-dev)
+  nlohmann-json3-dev libmnl-dev libc-ares-dev libsystemd-dev libsqlite3-dev)
 hawser_demo_packages=(iproute2 ethtool nftables iputils-ping curl jq busybox util-linux procps)
 
 # packages_missing PACKAGE..: prints those that are not installed, one a line. A system without dpkg prints nothing.

@@ -119,7 +119,7 @@ root=false
 # Nothing is fetched for a part that is not asked for.
 packages=("${hawser_build_packages[@]}" catch2 valgrind libbenchmark-dev)
 if wanted fuzz; then packages+=(clang libclang-rt-14-dev); fi
-if wanted e2e || wanted asan || wanted tsan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 groff-base man-db); fi
+if wanted e2e || wanted asan || wanted tsan; then packages+=("${hawser_demo_packages[@]}" iperf3 python3 dbus-daemon groff-base man-db); fi
 # Where systemd runs the machine, these would start (sshd) or change its next boot (cloud-init): only a container gets them.
 if wanted e2e && [ "$(cat /proc/1/comm 2>/dev/null)" != systemd ]; then packages+=(openssh-server openssh-client systemd cloud-init); fi
 

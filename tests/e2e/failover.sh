@@ -39,12 +39,16 @@ hit_blackhole-up() { link_set "$1" up blackhole=on; }
 heal_blackhole-up() { link_set "$1" up blackhole=off; }
 hit_blackhole-down() { link_set "$1" down blackhole=on; }
 heal_blackhole-down() { link_set "$1" down blackhole=off; }
+# A call goes on meanwhile: 64 kbit/s each way, a packet every 20 ms.
 hit_loss-ramp() {
   local i start
-  spawn_on inet "$dir/voice.json" hawser-probe receive 5203 --seconds 20 --idle 2
-  voice=$SPAWNED
+  spawn_on inet "$dir/voice-up.json" hawser-probe receive 5203 --seconds 20 --idle 2
+  voices=("$SPAWNED")
+  spawn_on client "$dir/voice-down.json" hawser-probe receive 5203 --seconds 20 --idle 2
+  voices+=("$SPAWNED")
   sleep 0.2
-  spawn_on client "$dir/voice-send.json" hawser-probe send "$INET4" 5203 --rate 50 --size 160 --seconds 8
+  spawn_on client "$dir/voice-send-up.json" hawser-probe send "$INET4" 5203 --rate 50 --size 160 --seconds 8
+  spawn_on server "$dir/voice-send-down.json" hawser-probe send "$(inner4 home)" 5203 --rate 50 --size 160 --seconds 8
   start=$(milliseconds)
   for i in $(seq 1 25); do
     link_set "$1" both "loss=$((i * 4))%"
@@ -52,10 +56,13 @@ hit_loss-ramp() {
   done
 }
 heal_loss-ramp() {
-  wait "$voice"
-  voice_gap=$(jq '.longest_gap_ms | round' "$dir/voice.json")
-  step "voice: longest gap $voice_gap ms, $(jq .lost "$dir/voice.json") packets lost (bar 150)"
-  awk -v g="$voice_gap" -v f="$factor" 'BEGIN { exit !(g <= 150 * f) }' || fail "voice: a gap of $voice_gap ms"
+  local way gap
+  wait "${voices[@]}"
+  for way in up down; do
+    gap=$(jq '.longest_gap_ms | round' "$dir/voice-$way.json")
+    step "voice $way: longest gap $gap ms, $(jq .lost "$dir/voice-$way.json") of $(jq .received "$dir/voice-$way.json") packets lost (bar 150)"
+    awk -v g="$gap" -v f="$factor" 'BEGIN { exit !(g > 0 && g <= 150 * f) }' || fail "voice $way: a gap of $gap ms"
+  done
   link_set "$1" both loss="$(setting_of "$1" loss 0%)"
 }
 hit_rate-fade() { local r; for r in 20M 10M 5M 2M 1M; do link_set "$1" both rate=$r; sleep 0.3; done; }

@@ -21,6 +21,7 @@ constexpr double kStartupWindowGain = 2.885;
 constexpr Duration kAckAggregation = Duration::millis(6);  // ack delay and a scheduler's slice: in flight, not queued
 constexpr double kQueueOfRtt = 0.25;                       // what may stand in the network
 constexpr Duration kQueueFloor = Duration::millis(3);
+constexpr Duration kQueueCeiling = Duration::millis(12);   // however long the way, where the delay does not wander more
 constexpr Duration kQueueTolerance = Duration::millis(2);  // above what is allowed
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
@@ -51,6 +52,7 @@ constexpr Duration kDeepDrainSoon = Duration::seconds(1);
 // A queue of others that is longer than both together is none that flows of our kind leave: then we compete.
 constexpr double kOthersQueueOfRtt = 0.75;
 constexpr Duration kOthersQueue = Duration::millis(10);
+constexpr Duration kOfOurKind = Duration::millis(28);  // what one of our kind leaves, however far away
 constexpr double kRivalGrowth = 0.5;  // of a CUBIC that is fed by acknowledgements: a whole one takes more than its half
 constexpr Duration kSameQueue = Duration::millis(3);        // two drains that differ by less saw the same
 constexpr Duration kShowFloorEvery = Duration::seconds(7);  // while we do; a drain costs a good part of a second's share
@@ -91,8 +93,10 @@ Duration ModelController::own_wander(const RttEstimator& rtt) const {
   return std::max(Duration{}, forward_wander_.value() - (rtt.min() / 2 + kQuietWander + own_datagrams()));
 }
 
+// A way of a quarter of a second would allow itself a queue that a near flow beside it cannot tell from a rival's.
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
-  return std::max(rtt.min() * kQueueOfRtt, kQueueFloor) * (queue_scale() / share_);
+  const Duration most = std::max({kQueueCeiling, own_datagrams(), forward_wander_.value()});
+  return std::clamp(rtt.min() * kQueueOfRtt, kQueueFloor, most) * (queue_scale() / share_);
 }
 
 void ModelController::enter(Phase phase, Time now) {
@@ -238,7 +242,7 @@ void ModelController::compete(const CongestionSample& s) {
   if (!rival_ && !suspects_rivals_) floor_rtt_ = rtt_floor_.value(), floor_forward_ = forward_.min();
   // Clocks drift, round trips do not.
   const Duration queue = std::min(round_.queue.low + (forward_.min() - floor_forward_), round_.rtt_low - floor_rtt_);
-  Duration ordinary = floor_rtt_ * kOthersQueueOfRtt + kOthersQueue;
+  Duration ordinary = std::max(floor_rtt_ * kOthersQueueOfRtt + kOthersQueue, kOfOurKind);
   if (rival_) ordinary = ordinary / 3;  // they halve their windows now and then
   // At the rate that the path once had: who is being starved is not on a slow link.
   ordinary += forward_wander_.value() + std::max(bandwidth_, full_bandwidth_).time_for(4.0 * datagram_);

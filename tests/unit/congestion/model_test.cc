@@ -211,24 +211,51 @@ TEST_CASE("two senders at one link come to even shares, the later one from nothi
   }
 }
 
+namespace {
+
+// What the window holds beyond the round trip, as time; the least of two seconds, so that no probe is meant.
+Duration queue_allowed(double rate_bps, Duration one_way) {
+  SharedLink link{BitRate{rate_bps}, 2'000'000};
+  Sender sender(7, one_way);
+  Time now = kBegin;
+  run(link, {&sender}, now, kBegin + Duration::seconds(6));
+  Duration least = Duration::infinite();
+  while (now < kBegin + Duration::seconds(8)) {
+    run(link, {&sender}, now, now + Duration::millis(10));
+    const auto window = static_cast<double>(sender.controller->congestion_window());
+    least = std::min(least, sender.controller->capacity().time_for(window) - one_way * 2);
+  }
+  return least;
+}
+
+}  // namespace
+
 TEST_CASE("the higher the rate, the less queue it allows itself") {
-  // What the window holds beyond the round trip, as time; the least of two seconds, so that no probe is meant.
-  const auto allows = [](double rate_bps) {
-    SharedLink link{BitRate{rate_bps}, 2'000'000};
-    Sender sender(7, Duration::millis(20));
-    Time now = kBegin;
-    run(link, {&sender}, now, kBegin + Duration::seconds(6));
-    Duration least = Duration::infinite();
-    while (now < kBegin + Duration::seconds(8)) {
-      run(link, {&sender}, now, now + Duration::millis(10));
-      const auto window = static_cast<double>(sender.controller->congestion_window());
-      least = std::min(least, sender.controller->capacity().time_for(window) - Duration::millis(40));
-    }
-    return least;
-  };
-  const Duration slow = allows(10e6), fast = allows(150e6);
+  const Duration slow = queue_allowed(10e6, Duration::millis(20)), fast = queue_allowed(150e6, Duration::millis(20));
   INFO(slow.to_millis() << " ms at 10 Mbit/s, " << fast.to_millis() << " ms at 150 Mbit/s");
   CHECK(slow - fast > Duration::millis(8));
+}
+
+TEST_CASE("the longer the way, the more queue it allows itself, within bounds") {
+  const Duration near = queue_allowed(20e6, Duration::millis(10)), far = queue_allowed(20e6, Duration::millis(125));
+  INFO(near.to_millis() << " ms by a way of 10 ms, " << far.to_millis() << " ms by one of 125 ms");
+  CHECK(far > near);
+  CHECK(far - near < Duration::millis(12));
+}
+
+TEST_CASE("what a far sender of our kind leaves in a queue is not taken for a rival's") {
+  SharedLink link{BitRate{10e6}, 200'000};
+  Sender near(7, Duration::millis(5)), far(11, Duration::millis(40));
+  Time now = kBegin;
+  run(link, {&near, &far}, now, kBegin + Duration::seconds(17));
+  near.forget_counts(), far.forget_counts();
+  run(link, {&near, &far}, now, kBegin + Duration::seconds(57));
+  const double both = static_cast<double>(near.delivered + far.delivered);
+  const double queue = near.queue_sum_ms / static_cast<double>(near.datagrams);
+  INFO("a queue of " << queue << " ms, the far one has " << static_cast<double>(far.delivered) / both);
+  CHECK(queue < 45);
+  CHECK(static_cast<double>(near.delivered) > 0.25 * both);
+  CHECK(static_cast<double>(far.delivered) > 0.25 * both);
 }
 
 TEST_CASE("who sends less than the model says while a queue stands loses the claim to the rest") {

@@ -59,7 +59,7 @@ Status Daemon::start() {
   if (!watcher) return watcher.error();
   watcher_ = std::move(*watcher);
   network_manager_ = NetworkManager::watch(loop_, [this] { on_network_manager(); });
-  if (network_manager_) word_timer_.set_deadline(started_ + kWaitForWord);
+  if (network_manager_) word_timer_.set_deadline(now() + kWaitForWord);
   log_.info("started; server " + servers_->in_words() + ", interface " + tun_->name());
   servers_->start();
   sd_notify("READY=1\nSTATUS=connecting to " + servers_->in_words());
@@ -333,9 +333,10 @@ void Daemon::on_network_manager() {
 void Daemon::use_interfaces(std::vector<Interface> interfaces, bool routes_changed) {
   if (network_manager_) network_manager_->complete(interfaces);
   if (routes_changed || interfaces != links_->interfaces()) {
+    const std::vector<std::string> ready = links_->ready_interfaces();
     links_->set_interfaces(std::move(interfaces));
     if (links_->incomplete()) retry_timer_.set_deadline(now() + kRetryInterval);
-    if (silent()) servers_->resolve_again();
+    if (silent() && links_->ready_interfaces() != ready) servers_->resolve_again();
   }
 }
 

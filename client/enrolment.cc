@@ -42,7 +42,10 @@ Enrolment::Enrolment(EventLoop& loop, Log& log, Setup setup, const StaticKeyPair
 
 Result<EnrolmentResult> Enrolment::run() {
   auto watcher = InterfaceWatcher::create(
-      loop_, [this](const InterfaceWatcher::Change& c) { links_->set_interfaces(c.interfaces); });
+      loop_, [this](const InterfaceWatcher::Change& c) {
+        links_->set_interfaces(c.interfaces);
+        if (!result_) servers_->resolve_again();
+      });
   if (!watcher) return watcher.error();
   watcher_ = std::move(*watcher);
   timeout_ = loop_.make_timer([this] {

@@ -50,7 +50,7 @@ class Links {
   const std::vector<Interface>& interfaces() const { return interfaces_; }
   const std::vector<SocketAddress>& endpoints() const { return endpoints_; }
   size_t count() const { return links_.size(); }
-  // Those by which something can be asked: a link is wanted on them, and they are up and have an address.
+  // Those by which something can be asked: a link is wanted on them, and they are up and have an address. Sorted by index.
   std::vector<std::string> ready_interfaces() const;
   // Per interface with links: how many datagrams went out, sorted by name.
   std::map<std::string, uint64_t> sent_by_interface() const;

@@ -78,11 +78,14 @@ void Nat64::network_changed() {
   interval_ = kFirst;
   settled_ = false;
   timer_.cancel();
+  // What was asked before is answered by the network before.
+  running_.clear();
+  waiting_.clear();
 }
 
 void Nat64::look(std::vector<std::string> interfaces) {
   interfaces_ = std::move(interfaces);
-  if (!settled_ && waiting_.empty() && !timer_.armed()) timer_.set_deadline(now());
+  if (!settled_ && !timer_.armed()) timer_.set_deadline(now());
 }
 
 void Nat64::rest() {
@@ -90,28 +93,28 @@ void Nat64::rest() {
 }
 
 void Nat64::ask() {
-  ask(Source::network);
-  ask(Source::system);
+  for (const std::string& interface : interfaces_) ask(interface);
+  ask("");
   timer_.set_deadline(now() + interval_);
   interval_ = std::min(interval_ * 2, kMost);
 }
 
-void Nat64::ask(Source source) {
-  if (waiting_.contains(source)) return;
-  const auto told = [this, source](const Result<std::vector<IpAddress>>& a) { answered(source, a); };
-  auto resolution = source == Source::network ? Resolution::start_by(loop_, "ipv4only.arpa", interfaces_, told)
-                                              : Resolution::start(loop_, "ipv4only.arpa", told);
+void Nat64::ask(const std::string& interface) {
+  if (waiting_.contains(interface)) return;
+  const auto told = [this, interface](const Result<std::vector<IpAddress>>& a) { answered(interface, a); };
+  auto resolution = interface.empty() ? Resolution::start(loop_, "ipv4only.arpa", told)
+                                      : Resolution::start_by(loop_, "ipv4only.arpa", interface, told);
   if (!resolution) return;
-  running_[source] = std::move(*resolution);  // the one before has answered
-  waiting_.insert(source);
+  running_[interface] = std::move(*resolution);  // the one before has answered
+  waiting_.insert(interface);
 }
 
-void Nat64::answered(Source source, const Result<std::vector<IpAddress>>& addresses) {
-  waiting_.erase(source);
+void Nat64::answered(const std::string& interface, const Result<std::vector<IpAddress>>& addresses) {
+  waiting_.erase(interface);
   if (!addresses) return;
   std::vector<IpPrefix> found = nat64_prefixes(*addresses);
-  // Through the tunnel DNS may know no translator, or another network's; this network's is still there.
-  if (found.empty() || (settled_ && source == Source::system)) return;
+  // As the system asks the answer may have come through the tunnel: it may know no translator, or another network's.
+  if (found.empty() || (settled_ && interface.empty())) return;
   const std::vector<IpPrefix> before = prefixes();
   settled_ = true;
   timer_.cancel();

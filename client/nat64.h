@@ -52,18 +52,15 @@ class Nat64 {
   static constexpr Duration kFirst = Duration::millis(500);
   static constexpr Duration kMost = Duration::seconds(300);
 
-  // Whose answer it is: that of the network in question, or one that may have come through the tunnel.
-  enum class Source : uint8_t { network, system };
-
   void ask();
-  void ask(Source source);
-  void answered(Source source, const Result<std::vector<IpAddress>>& addresses);
+  void ask(const std::string& interface);
+  void answered(const std::string& interface, const Result<std::vector<IpAddress>>& addresses);
 
   EventLoop& loop_;
   Log& log_;
   std::function<void()> callback_;
-  std::map<Source, std::unique_ptr<Resolution>> running_;
-  std::set<Source> waiting_;  // those that have not answered yet
+  std::map<std::string, std::unique_ptr<Resolution>> running_;  // by interface; empty: as the system asks
+  std::set<std::string> waiting_;                               // those that have not answered yet
   std::vector<std::string> interfaces_;
   bool settled_ = false;  // DNS has named this network's translator
   EventLoop::Timer timer_;

@@ -97,7 +97,8 @@ void add_portals(const Links& links, const std::string& profile_name, StatusRepo
   const auto carries_all = [](const std::string& route) { return route == "0.0.0.0/0" || route == "::/0"; };
   const bool browser_in_tunnel = std::ranges::any_of(r.tunnel.routes, carries_all);
   for (const Interface& i : links.interfaces()) {
-    if (!i.portal || !links.policy().considers(i) || carried_by(r.paths, i.name)) continue;
+    const bool wanted = links.policy().considers(i) && links.policy().priority(i) != wire::PathPriority::never;
+    if (!i.portal || !wanted || carried_by(r.paths, i.name)) continue;
     r.health.push_back({.code = "portal",
                         .interface = i.name,
                         .severity = "low",

@@ -3,9 +3,33 @@
 
 #include <algorithm>
 
+#include "client/links.h"
+#include "platform/clock.h"
 #include "platform/files.h"
 
 namespace hawser::client {
+namespace {
+
+constexpr Duration kSystemsTurn = Duration::millis(300);  // before the interfaces are asked as well
+// Asked again after so long, and not longer ago than that, nobody has answered where the names led.
+constexpr Duration kNextRound = Duration::seconds(4), kSameSilence = Duration::seconds(10);
+
+}  // namespace
+
+std::vector<SocketAddress> in_turn(const std::vector<std::vector<SocketAddress>>& sources, size_t most) {
+  std::vector<SocketAddress> all;
+  bool more = true;
+  for (size_t turn = 0; std::exchange(more, false); ++turn) {
+    for (const std::vector<SocketAddress>& source : sources) {
+      if (turn >= source.size() || all.size() >= most) continue;
+      more = true;
+      const SocketAddress& a = source[turn];
+      const bool usable = a.ip.is_set() && a.port != 0 && !a.ip.is_multicast();
+      if (usable && std::ranges::find(all, a) == all.end()) all.push_back(a);
+    }
+  }
+  return all;
+}
 
 ServerAddresses::ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort> endpoints,
                                  std::string remembered_file, std::function<std::vector<std::string>()> interfaces,
@@ -15,7 +39,8 @@ ServerAddresses::ServerAddresses(EventLoop& loop, Log& log, std::vector<HostPort
       endpoints_(std::move(endpoints)),
       remembered_file_(std::move(remembered_file)),
       interfaces_(std::move(interfaces)),
-      callback_(std::move(callback)) {}
+      callback_(std::move(callback)),
+      interfaces_timer_(loop.make_timer([this] { ask_by_interfaces(); })) {}
 
 void ServerAddresses::start() {
   load_remembered();
@@ -24,21 +49,38 @@ void ServerAddresses::start() {
 }
 
 void ServerAddresses::resolve_again() {
+  const Time at = now();
+  if (!last_asked_.is_set() || at - last_asked_ > kSameSilence) first_asked_ = at;
+  last_asked_ = at;
+  bool names = false;
   for (const HostPort& e : endpoints_) {
     if (e.literal()) continue;
-    ask(e, Source::system);
-    ask(e, Source::interfaces);
+    names = true;
+    ask({e, ""});
+  }
+  if (names && !interfaces_timer_.armed()) interfaces_timer_.set_deadline(at + kSystemsTurn);
+}
+
+void ServerAddresses::ask_by_interfaces() {
+  const bool in_vain = now() - first_asked_ > kNextRound;
+  const std::vector<std::string> interfaces = interfaces_();
+  // What a link that is away was told counts no more.
+  std::erase_if(known_, [&](const auto& k) {
+    const std::string& by = k.first.second;
+    return !by.empty() && std::ranges::find(interfaces, by) == interfaces.end();
+  });
+  for (const HostPort& e : endpoints_) {
+    if (e.literal() || !(in_vain || waiting_.contains({e, ""}) || failures_.contains(e))) continue;
+    for (const std::string& interface : interfaces) ask({e, interface});
   }
 }
 
-void ServerAddresses::ask(const HostPort& name, Source source) {
-  const Question question{name, source};
+void ServerAddresses::ask(const Question& question) {
   if (waiting_.contains(question)) return;
-  const std::vector<std::string> by = source == Source::interfaces ? interfaces_() : std::vector<std::string>();
-  if (source == Source::interfaces && by.empty()) return;
-  const auto answered = [this, question](Result<std::vector<IpAddress>> addresses) { resolved(question, addresses); };
-  auto resolution = source == Source::system ? Resolution::start(loop_, name.host, answered)
-                                             : Resolution::start_by(loop_, name.host, by, answered);
+  const auto& [name, interface] = question;
+  const auto answered = [this, question](const Result<std::vector<IpAddress>>& addresses) { resolved(question, addresses); };
+  auto resolution = interface.empty() ? Resolution::start(loop_, name.host, answered)
+                                      : Resolution::start_by(loop_, name.host, interface, answered);
   if (resolution) {
     running_[question] = std::move(*resolution);
     waiting_.insert(question);
@@ -48,15 +90,15 @@ void ServerAddresses::ask(const HostPort& name, Source source) {
 }
 
 void ServerAddresses::resolved(const Question& question, const Result<std::vector<IpAddress>>& addresses) {
-  const auto& [name, source] = question;
+  const auto& [name, interface] = question;
   waiting_.erase(question);  // the handle itself stays: this is its callback
   if (!addresses) {          // what was known before is still worth trying
-    if (source == Source::interfaces) return log_.debug(addresses.error().message);
+    if (!interface.empty()) return log_.debug(addresses.error().message);
     if (failures_[name] != addresses.error().message) log_.warning(addresses.error().message);
     failures_[name] = addresses.error().message;
     return;
   }
-  failures_.erase(name);
+  if (interface.empty()) failures_.erase(name);
   std::vector<SocketAddress> found;
   for (const IpAddress& a : *addresses) found.push_back({a, name.port, 0});
   known_[question] = std::move(found);
@@ -88,32 +130,29 @@ void ServerAddresses::load_remembered() {
 }
 
 void ServerAddresses::publish() {
-  std::vector<SocketAddress> all;
-  const auto add = [&](const SocketAddress& a) {
-    if (a.ip.is_set() && a.port != 0 && !a.ip.is_multicast() && std::ranges::find(all, a) == all.end())
-      all.push_back(a);
-  };
+  std::vector<std::vector<SocketAddress>> sources;
   for (const HostPort& e : endpoints_) {
-    if (const auto literal = e.literal()) {
-      add(*literal);
-      continue;
-    }
-    // By the interfaces first: the system's answer may be the one that it remembers.
-    for (const Source source : {Source::interfaces, Source::system}) {
-      if (const auto it = known_.find({e, source}); it != known_.end()) std::ranges::for_each(it->second, add);
+    if (const auto literal = e.literal()) sources.push_back({*literal});
+    for (const auto& [question, addresses] : known_) {
+      if (question.first == e) sources.push_back(addresses);
     }
   }
-  for (const SocketAddress& a : announced_) add(a);
+  sources.push_back(announced_);
+  std::vector<SocketAddress> all = in_turn(sources, kMaxEndpoints);
   if (all == published_) return;
-  published_ = all;
-  callback_(all);
+  published_ = std::move(all);
+  callback_(published_);
+}
+
+bool ServerAddresses::knows(const HostPort& name) const {
+  return std::ranges::any_of(known_, [&](const auto& k) { return k.first.first == name; });
 }
 
 std::string ServerAddresses::in_words() const {
   std::string text;
   for (const HostPort& e : endpoints_) {
     text += (text.empty() ? "" : ", ") + e.to_string();
-    if (const auto it = failures_.find(e); it != failures_.end()) text += " (" + it->second + ")";
+    if (const auto it = failures_.find(e); it != failures_.end() && !knows(e)) text += " (" + it->second + ")";
   }
   return text;
 }

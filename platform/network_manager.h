@@ -28,7 +28,7 @@ class NetworkManager {
 
   // The first answer is still due.
   virtual bool asking() const = 0;
-  // By the name of the interface that carries IP. Empty while it does not run.
+  // By the name of the interface that carries IP; what it said last, when it does not run any more.
   virtual const std::map<std::string, Device>& devices() const = 0;
 
   // Writes what it says over what the kernel's view made us guess.

@@ -194,15 +194,15 @@ if wanted tsan; then
 fi
 if wanted e2e; then
   stage e2e 'end-to-end tests'
-  if $root; then NETLAB_ATTEMPTS=1 run_tests "$project/build" -L '^e2e$'; else skip 'end-to-end tests: they need root (sudo tests/run.sh e2e)'; fi
+  if $root; then NETLAB_ATTEMPTS=1 run_tests "$project/build" -L '^e2e$' -j "$cpus"; else skip 'end-to-end tests: they need root (sudo tests/run.sh e2e)'; fi
 fi
 if wanted asan; then
   stage e2e 'part of the end-to-end tests under the sanitizers'
-  if $root; then run_tests "$project/build/asan" -L '^e2e$' -E '^e2e\.netlab'; else skip 'end-to-end tests under the sanitizers: they need root'; fi
+  if $root; then run_tests "$project/build/asan" -L '^e2e$' -E '^e2e\.netlab' -j "$cpus"; else skip 'end-to-end tests under the sanitizers: they need root'; fi
 fi
 if wanted tsan; then
   stage e2e 'end-to-end tests of threads under the thread sanitizer'
-  if $root; then run_tests "$project/build/tsan" -L '^e2e$' -E '^e2e\.netlab'; else skip 'end-to-end tests under the thread sanitizer: they need root'; fi
+  if $root; then run_tests "$project/build/tsan" -L '^e2e$' -E '^e2e\.netlab' -j "$cpus"; else skip 'end-to-end tests under the thread sanitizer: they need root'; fi
 fi
 # First those whose runs missed the bars: for them the time of the whole run is given, for the others a little less of it.
 measure_again() {

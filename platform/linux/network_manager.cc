@@ -1,4 +1,5 @@
-// NetworkManager by sd-bus. What comes is trusted as far as the bus is: only root may call himself NetworkManager there.
+// NetworkManager by sd-bus. The bus lets only root call himself by its name and answer for it, but anybody may send signals to
+// anybody, whatever the rules that we listen by say: who sends one is checked here.
 #include "platform/network_manager.h"
 
 #include <poll.h>
@@ -130,9 +131,11 @@ class Watch final : public NetworkManager {
 
   static int on_devices(sd_bus_message* m, void* self, sd_bus_error*) {
     auto& watch = *static_cast<Watch*>(self);
-    watch.answers_for(m);
+    if (watch.answers_for(m).empty()) return 0;
     const char* path = nullptr;
     if (sd_bus_message_is_method_error(m, nullptr) == 0 && sd_bus_message_enter_container(m, 'a', "o") > 0) {
+      watch.owner_ = sender(m);
+      watch.known_.clear();
       while (sd_bus_message_read_basic(m, 'o', &path) > 0) watch.ask_for(path);
     }
     watch.tell();
@@ -149,26 +152,35 @@ class Watch final : public NetworkManager {
     return 0;
   }
 
+  static std::string sender(sd_bus_message* m) {
+    const char* name = sd_bus_message_get_sender(m);
+    return name == nullptr ? std::string() : name;
+  }
+  bool from_owner(sd_bus_message* m) const { return !owner_.empty() && sender(m) == owner_; }
+
+  // It has gone, or another has taken its place. Until that one has told, what was said last stays: connections, too, stay when
+  // it is started anew.
   static int on_owner(sd_bus_message* m, void* self, sd_bus_error*) {
     auto& watch = *static_cast<Watch*>(self);
     const char *name = nullptr, *before = nullptr, *after = nullptr;
-    if (sd_bus_message_read(m, "sss", &name, &before, &after) < 0) return 0;
-    watch.known_.clear();  // also when another has taken its place
+    if (sender(m) != "org.freedesktop.DBus" || sd_bus_message_read(m, "sss", &name, &before, &after) < 0) return 0;
+    watch.owner_.clear();
     if (*after != '\0') watch.ask_for_devices();
-    watch.tell();
     return 0;
   }
 
   static int on_added(sd_bus_message* m, void* self, sd_bus_error*) {
+    auto& watch = *static_cast<Watch*>(self);
     const char* path = nullptr;
-    if (sd_bus_message_read_basic(m, 'o', &path) > 0) static_cast<Watch*>(self)->ask_for(path);
+    if (watch.from_owner(m) && sd_bus_message_read_basic(m, 'o', &path) > 0) watch.ask_for(path);
     return 0;
   }
 
   static int on_removed(sd_bus_message* m, void* self, sd_bus_error*) {
     auto& watch = *static_cast<Watch*>(self);
     const char* path = nullptr;
-    if (sd_bus_message_read_basic(m, 'o', &path) > 0) watch.known_.erase(path);
+    if (!watch.from_owner(m) || sd_bus_message_read_basic(m, 'o', &path) <= 0) return 0;
+    watch.known_.erase(path);
     watch.tell();
     return 0;
   }
@@ -176,7 +188,7 @@ class Watch final : public NetworkManager {
   static int on_properties(sd_bus_message* m, void* self, sd_bus_error*) {
     auto& watch = *static_cast<Watch*>(self);
     const char* path = sd_bus_message_get_path(m);
-    if (path == nullptr || sd_bus_message_skip(m, "s") < 0) return 0;
+    if (!watch.from_owner(m) || path == nullptr || sd_bus_message_skip(m, "s") < 0) return 0;
     const auto it = watch.known_.find(path);
     if (it == watch.known_.end()) {
       watch.ask_for(path);
@@ -192,8 +204,11 @@ class Watch final : public NetworkManager {
     std::map<std::string, Device> devices;
     for (const auto& [path, k] : known_) {
       const std::string& interface = k.ip.empty() ? k.control : k.ip;
-      if (!interface.empty())
-        devices[interface] = {metered(k.metered), k.connectivity4 == kPortal || k.connectivity6 == kPortal};
+      if (interface.empty()) continue;
+      Device& d = devices[interface] = {metered(k.metered), k.connectivity4 == kPortal || k.connectivity6 == kPortal};
+      // It does not know while it looks at a device anew, which it also does at its own start.
+      const auto before = devices_.find(interface);
+      if (!d.metered && before != devices_.end()) d.metered = before->second.metered;
     }
     if (told_ && devices == devices_) return;
     told_ = true;
@@ -206,6 +221,7 @@ class Watch final : public NetworkManager {
     for (int n = 0; n < kMaxPerTurn && result > 0; ++n) result = sd_bus_process(bus_.get(), nullptr);
     if (result < 0) return give_up();
     const int events = sd_bus_get_events(bus_.get());
+    if (events < 0) return give_up();
     watch_.set_interest((events & POLLOUT) != 0 ? Interest::read_write : Interest::read);
     uint64_t due = UINT64_MAX;  // microseconds of CLOCK_MONOTONIC, which stands still in sleep; the loop's clock does not
     if (sd_bus_get_timeout(bus_.get(), &due) < 0 || due == UINT64_MAX) return timer_.cancel();
@@ -225,7 +241,8 @@ class Watch final : public NetworkManager {
 
   std::function<void()> changed_;
   Bus bus_;
-  std::map<std::string, Known> known_;    // by object path
+  std::string owner_;                      // its unique name; empty while it does not run
+  std::map<std::string, Known> known_;     // by object path
   std::map<uint64_t, std::string> asked_;  // object paths by the question's cookie
   std::map<std::string, Device> devices_;
   bool told_ = false;

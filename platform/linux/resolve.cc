@@ -94,8 +94,8 @@ Result<std::unique_ptr<Resolution>> Resolution::start(EventLoop& loop, const std
 }
 
 Result<std::unique_ptr<Resolution>> Resolution::start_by(EventLoop& loop, const std::string& host,
-                                                         const std::vector<std::string>& interfaces, Callback callback) {
-  return in_a_thread(loop, [host, interfaces] { return resolve_by(host, interfaces); }, std::move(callback));
+                                                         const std::string& interface, Callback callback) {
+  return in_a_thread(loop, [host, interface] { return resolve_by(host, interface); }, std::move(callback));
 }
 
 }  // namespace hawser

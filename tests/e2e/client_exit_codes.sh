@@ -2,6 +2,7 @@
 # Every exit code of CLI.md is provoked, its message says what to do, and a failed vpn-up leaves nothing behind.
 # timeout: 240
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=50M delay=5ms

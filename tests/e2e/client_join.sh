@@ -3,6 +3,7 @@
 # joins without invite; vpn-key.
 # timeout: 180
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=50M delay=5ms

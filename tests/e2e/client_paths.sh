@@ -3,6 +3,7 @@
 # --without, --set with and without --save, a link without default route, links that go and come, and what status says of it.
 # timeout: 240
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=3 rate=50M delay=5ms,10ms,15ms nodefault=3

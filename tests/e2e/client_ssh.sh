@@ -2,6 +2,7 @@
 # Connections made from outside to the client, by SSH where sshd is installed, survive a full tunnel coming up, going down and
 # being killed; by either link, by IPv6, and by an interface that the tunnel was told not to use.
 # timeout: 180
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=3 rate=50M delay=5ms

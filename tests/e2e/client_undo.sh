@@ -3,6 +3,7 @@
 # is left, and nothing of others is touched. --dry-run tells it beforehand. Two split-tunnel profiles over the same links.
 # timeout: 240
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=50M delay=5ms

@@ -2,6 +2,7 @@
 # What is installed beside the programs: every file is there, the units verify and are hardened, the user and the folders can
 # be made, the user data is valid and holds no secret, the manual pages are clean and name the options that the programs have.
 # Needs no namespaces: it installs into a folder of its own.
+# beside others: yes
 set -u -o pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${HAWSER_BIN:-$project/build/bin}/..

@@ -3,6 +3,7 @@
 # STATUS= and STOPPING=1; the server runs as its own user with the unit's capabilities only, and takes its key from
 # $CREDENTIALS_DIRECTORY; the client runs as root's uid with the unit's bounding set.
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 command -v python3 >/dev/null || skip 'python3 is not installed'

@@ -60,7 +60,7 @@ heal_loss-ramp() {
   wait "${voices[@]}"
   for way in up down; do
     gap=$(jq '.longest_gap_ms | round' "$dir/voice-$way.json")
-    step "voice $way: longest gap $gap ms, $(jq .lost "$dir/voice-$way.json") of $(jq .received "$dir/voice-$way.json") packets lost (bar 150)"
+    step "voice $way: longest gap $gap ms, $(jq .lost "$dir/voice-$way.json") packets lost, $(jq .received "$dir/voice-$way.json") received (bar 150)"
     awk -v g="$gap" -v f="$factor" 'BEGIN { exit !(g > 0 && g <= 150 * f) }' || fail "voice $way: a gap of $gap ms"
   done
   link_set "$1" both loss="$(setting_of "$1" loss 0%)"

@@ -3,6 +3,7 @@
 # are renewed again and again under traffic, which disturb nothing; and a link that answers nothing.
 # timeout: 120
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=8 rate=20M delay=10ms

@@ -4,6 +4,7 @@
 # as long as they are in use.
 # timeout: 150
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=20M delay=10ms nat=1,2

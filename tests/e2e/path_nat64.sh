@@ -4,6 +4,7 @@
 # a translator the status says what is missing.
 # timeout: 120
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 command -v python3 >/dev/null || skip 'needs python3'

@@ -3,6 +3,7 @@
 # byte on and whenever the word changes; a login page in between is named. Where it does not run, or stops, all goes on.
 # timeout: 120
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 command -v dbus-daemon >/dev/null || skip 'needs dbus-daemon'
@@ -27,14 +28,22 @@ mkfifo "$dir/commands"
 # start_networkmanager COMMAND..: with these words from the start.
 start_networkmanager() {
   : >"$dir/networkmanager.log"
-  spawn_on client "$dir/networkmanager.log" sh -c "hawser-networkmanager link1 link2 <'$dir/commands'"
+  spawn_on client "$dir/networkmanager.log" sh -c "exec hawser-networkmanager link1 link2 <'$dir/commands'"
+  manager=$SPAWNED
   exec 7>"$dir/commands"
   wait_for 5 'NetworkManager' grep -q running "$dir/networkmanager.log"
   local command
   for command in "$@"; do say "$command"; done
 }
-stop_networkmanager() { exec 7>&-; }
-say() { echo "$1" >&7 && sleep 0.2; }
+stop_networkmanager() { kill "$manager" && wait "$manager"; exec 7>&-; }
+# say COMMAND: to NetworkManager; it has told everybody when it answers.
+say() {
+  local before
+  before=$(grep -c done "$dir/networkmanager.log")
+  echo "$1" >&7
+  said() { [ "$(grep -c done "$dir/networkmanager.log")" -gt "$before" ]; }
+  wait_for 5 "$1" said
+}
 of_link2() { status home '[.paths[] | select(.interface == "link2")] | (map(select(.state == "active"))[0] // .[0]) | "\(.state) \(.priority) metered=\(.metered) \(.reason)"'; }
 is() { [ "$(of_link2)" = "$*" ]; }
 health() { status home '[.health[] | select(.code == "portal") | .interface] | join(" ")'; }
@@ -52,7 +61,16 @@ wait_for 2 'it to be like the other' is 'active always metered=false null'
 say 'link2 metered 3'
 wait_for 2 'the guess to count' is 'active secondary metered=true null'
 stop_networkmanager
-wait_for 2 'nothing to be known without it' is 'active always metered=false null'
+sleep 0.5
+expect_equal 'what it said last' 'active secondary metered=true null' "$(of_link2)"
+start_networkmanager
+say 'link2 metered 4'
+wait_for 2 'the new one to be heard' is 'active always metered=false null'
+step 'somebody who is not NetworkManager'
+on client hawser-networkmanager forge /org/freedesktop/NetworkManager/Devices/2 1
+sleep 0.5
+expect_equal 'link2' 'active always metered=false null' "$(of_link2)"
+stop_networkmanager
 down home
 
 step 'a metered link that is not to be used carries not a byte'
@@ -65,12 +83,17 @@ up home
 printf '   connected after %s ms\n' $((($(date +%s%N) - began) / 1000000))
 sleep 1
 expect_equal 'link2' 'unavailable never metered=true never' "$(of_link2)"
+stop_networkmanager
+start_networkmanager # which has not looked at its devices yet
+sleep 0.5
+say 'link2 metered 3'
+expect_equal 'link2 after a restart' 'unavailable never metered=true never' "$(of_link2)"
 expect_equal 'bytes on the link' "$before" "$(link_get 2 up in_bytes)"
 down home
 cp "$dir/profile" "$profile"
 
 step 'a login page'
-say 'link2 metered 0'
+say 'link2 metered 4'
 up home
 wait_for 5 'both links' all_active home 2
 say 'link2 portal 2'
@@ -93,11 +116,17 @@ link_blackhole 2 off
 link_up 1
 
 step 'the bus goes'
+say 'link2 portal 4'
+say 'link2 metered 1'
 up home
 wait_for 5 'both links' all_active home 2
+daemon=$(on client pgrep -f 'vpn-up home')
 kill "$bus"
 wait "$bus"
-sleep 0.5
-expect 'both links' all_active home 2
+ticks() { awk '{ print $14 + $15 }' "/proc/$daemon/stat"; }
+before=$(ticks)
+sleep 1
+expect_equal 'link2' 'active secondary metered=true null' "$(of_link2)"
+[ $(($(ticks) - before)) -le 20 ] || fail "it is busy: $(($(ticks) - before)) of 100 ticks in a second"
 down home
 e2e_end

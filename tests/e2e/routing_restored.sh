@@ -3,6 +3,7 @@
 # the connection goes on, and no packet for the tunnel leaves beside it. Two that fight over a rule do not spin.
 # timeout: 120
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 rate=20M,30M delay=10ms,25ms nat=1,2

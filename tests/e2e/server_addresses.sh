@@ -3,6 +3,7 @@
 # family both inner families work. The answers leave from the address that was asked.
 # timeout: 150
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=1 server_addresses=2

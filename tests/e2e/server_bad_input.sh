@@ -3,6 +3,7 @@
 # None is answered, none changes a session, each is counted, and the server lives.
 # timeout: 180
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=1 client2=1

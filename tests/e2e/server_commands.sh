@@ -2,6 +2,7 @@
 # vpn-server's commands without a client: init, invite, user, the refusals and exit codes of CLI.md, start and stop.
 # timeout: 120
 # sanitize: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=1

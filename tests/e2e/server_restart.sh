@@ -3,6 +3,7 @@
 # timeout: 150
 # sanitize: yes
 # threads: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2

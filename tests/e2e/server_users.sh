@@ -4,6 +4,7 @@
 # timeout: 180
 # sanitize: yes
 # threads: yes
+# beside others: yes
 . "$(dirname "$0")/lib.sh"
 e2e_begin "$@"
 lab links=2 client2=1

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# A DNS server for tests: knows the names of a file like /etc/hosts, read again at each question, and no other.
+# A DNS server for tests: knows the names of a file like /etc/hosts, read again at each question, and no other. Prints who asks for
+# which.
 #   dns.py ADDRESS FILE
 import ipaddress
 import socket
@@ -20,6 +21,7 @@ def serve(address, lookup):
             labels.append(query[at + 1:at + 1 + query[at]].decode().lower())
             at += 1 + query[at]
         known = lookup(".".join(labels))
+        print(peer[0], ".".join(labels), flush=True)
         data = [d for d in known or [] if len(d) == {1: 4, 28: 16}.get(kind)]
         answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(d)) + d for d in data)
         head = query[:2] + struct.pack(">HHHHH", 0x8183 if known is None else 0x8180, 1, len(data), 0, 0)

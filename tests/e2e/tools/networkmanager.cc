@@ -1,5 +1,6 @@
 // A NetworkManager of our own for tests, on the system bus as its clients see it: hawser-networkmanager [INTERFACE..]. Reads commands, a
 // line each: "INTERFACE metered|portal VALUE" (the numbers of NMMetered and NMConnectivityState), and says "done".
+//   hawser-networkmanager forge PATH VALUE    tells everybody on the bus so of the object, without being NetworkManager
 #include <poll.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
@@ -69,11 +70,23 @@ void command(sd_bus* bus, const std::string& line) {
   }
 }
 
+int forge(sd_bus* bus, const char* path, const char* value) {
+  for (int n = 0; n < 100; ++n) {
+    sd_bus_message* m = nullptr;
+    sd_bus_message_new_signal(bus, &m, path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
+    sd_bus_message_append(m, "sa{sv}as", kDevice, 1, "Metered", "u", static_cast<uint32_t>(std::stoul(value)), 0);
+    if (sd_bus_send_to(bus, m, (":1." + std::to_string(n)).c_str(), nullptr) < 0) return 1;
+    sd_bus_message_unref(m);
+  }
+  return sd_bus_flush(bus) < 0 ? 1 : 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   sd_bus* bus = nullptr;
   if (sd_bus_open_system(&bus) < 0) return 1;
+  if (argc == 4 && std::strcmp(argv[1], "forge") == 0) return forge(bus, argv[2], argv[3]);
   sd_bus_add_object_vtable(bus, nullptr, "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager", kManagerTable, nullptr);
   for (int n = 1; n < argc; ++n) {
     devices.push_back(std::make_unique<Device>());

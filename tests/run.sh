@@ -139,7 +139,7 @@ build_sanitized() {
   shift
   build_configure "$project" "$folder" -DHAWSER_TESTS=ON "$@" || exit 1
   mapfile -t targets < <(cmake --build "$folder" --target help | grep -oE '\btest_[a-z0-9_]+\b' | sort -u)
-  build_targets "$folder" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-rawudp "${targets[@]}" || exit 1
+  build_targets "$folder" vpn-up vpn-down vpn-status vpn-join vpn-key vpn-server hawser-rawudp hawser-networkmanager "${targets[@]}" || exit 1
 }
 if wanted asan; then
   stage build 'build with address and undefined-behaviour sanitizers'

@@ -78,7 +78,9 @@ int forge(sd_bus* bus, const char* path, const char* value) {
     if (sd_bus_send_to(bus, m, (":1." + std::to_string(n)).c_str(), nullptr) < 0) return 1;
     sd_bus_message_unref(m);
   }
-  return sd_bus_flush(bus) < 0 ? 1 : 0;
+  const int sent = sd_bus_flush(bus);
+  sd_bus_close_unref(bus);
+  return sent < 0 ? 1 : 0;
 }
 
 }  // namespace

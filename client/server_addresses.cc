@@ -85,7 +85,7 @@ void ServerAddresses::ask(const Question& question) {
     running_[question] = std::move(*resolution);
     waiting_.insert(question);
   } else {
-    failures_[name] = resolution.error().message;
+    resolved(question, resolution.error());
   }
 }
 

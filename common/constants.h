@@ -79,6 +79,7 @@ inline constexpr int kTooBigPerSecond = 50;                 // ICMP messages to 
 inline constexpr int kTooBigBurst = 20;
 inline constexpr size_t kMaxAnswered = 8192;                // records of sent datagrams kept behind the oldest unanswered one
 inline constexpr Duration kLostMemory = Duration::seconds(5);             // how long a datagram declared lost may still be acknowledged
+inline constexpr Duration kMostReordering = Duration::millis(100);     // by which a datagram may be overtaken on its path and is still waited for
 inline constexpr size_t kFramesPerDatagram = 6;             // small packets sharing one datagram
 
 // ---- order and repair -------------------------------------------------------------------------------------------
@@ -129,6 +130,7 @@ inline constexpr int kMuchSlower = 3;                       // round trips of a 
 inline constexpr double kEarlyRepairShare = 0.03;           // early repairs, of the bytes sent
 inline constexpr size_t kEarlyRepairBurst = 1'000'000;      // bytes of them saved up: a radio's bad second
 inline constexpr size_t kEarlyRepairs = 8;                  // packets at a time: an answer may come meanwhile
+inline constexpr Duration kCallLasts = Duration::seconds(1);  // after its last packet a slow path still keeps its datagrams short
 inline constexpr Duration kBurst = Duration::millis(1);     // what is committed to a path at once
 
 }  // namespace hawser

@@ -24,6 +24,7 @@ constexpr Duration kQueueFloor = Duration::millis(3);
 constexpr Duration kQueueCeiling = Duration::millis(12);   // however long the way, where the delay does not wander more
 constexpr Duration kQueueTolerance = Duration::millis(2);  // above what is allowed
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
+constexpr double kQueueBesideCall = 0.5;  // of that, on a slow link that carries a call
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
     Duration::millis(4);         // with half a round trip: what queues of others make of a quiet link
@@ -45,6 +46,7 @@ constexpr double kOvershootLoss = 0.15;  // in a round of startup, of so many da
 constexpr uint64_t kOvershootDatagrams = 8;
 constexpr double kFarBelow = 0.7;
 constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
+constexpr double kOverdueMemory = 128;  // datagrams
 constexpr int kJitterSpan = 4;       // rates are taken over spans of so many times the jitter
 constexpr Duration kLongestSpan = Duration::millis(400);
 constexpr Duration kDeepDrainEvery = Duration::seconds(5);  // refreshes min_rtt in place of BBR's ProbeRTT
@@ -96,7 +98,7 @@ Duration ModelController::own_wander(const RttEstimator& rtt) const {
 // A way of a quarter of a second would allow itself a queue that a near flow beside it cannot tell from a rival's.
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
   const Duration most = std::max({kQueueCeiling, own_datagrams(), forward_wander_.value()});
-  return std::clamp(rtt.min() * kQueueOfRtt, kQueueFloor, most) * (queue_scale() / share_);
+  return std::clamp(rtt.min() * kQueueOfRtt, kQueueFloor, most) * (queue_scale() / share_ * (call_ ? kQueueBesideCall : 1.0));
 }
 
 void ModelController::enter(Phase phase, Time now) {
@@ -150,6 +152,10 @@ void ModelController::update_delays(const CongestionSample& s) {
     round_.rtt_low = std::min(round_.rtt_low, s.ack.rtt);
   }
   if (s.ack.has_rtt && steady) rtt_wander_.add(s.ack.rtt, s.rtt.smoothed(), s.now);
+  if (s.ack.acked_packets > 0) {
+    const auto packets = static_cast<double>(s.ack.acked_packets);
+    overdue_ = overdue_ + (s.ack.overdue * (1 / packets) - overdue_) * (packets / (packets + kOverdueMemory));
+  }
 }
 
 // The queue that we share overflows: others answer each overflow with less, and so do we, or they would have nothing. Who
@@ -170,6 +176,7 @@ void ModelController::cut() {
 void ModelController::update_round(const CongestionSample& s) {
   round_ended_ = false;
   round_.lost += s.ack.lost_bytes;
+  round_.lost -= std::min(round_.lost, s.ack.spurious_bytes);
   round_.acked += s.ack.acked_bytes;
   if (s.ack.acked_bytes > 0) {
     if (last_acked_at_.is_set()) round_.longest_pause = std::max(round_.longest_pause, s.now - last_acked_at_);
@@ -403,7 +410,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
   const Duration round_trip = std::max(rtt.smoothed(), kGranularity / 10);
   pacing_ = std::max(bandwidth_ * (pacing_gain_ * gain), BitRate::from_bytes_over(least, round_trip));
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
-  const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100));
+  const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100)) + overdue_;
   Duration allowed = allowed_queue(rtt);
   allowed += jitter;  // it keeps datagrams in flight too
   if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
@@ -421,6 +428,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
 
 void ModelController::on_sample(const CongestionSample& s) {
   share_ = static_cast<double>(s.coupling.group_size());
+  call_ = s.call;
   update_delays(s);
   update_round(s);
   yield_to_losses(s);

@@ -111,10 +111,12 @@ class ModelController final : public Controller {
   uint64_t window_;
   BitRate pacing_;
   double share_ = 1;  // live paths in this bottleneck, ours included
+  bool call_ = false;  // one stands behind our queue
 
   OneWayDelay forward_;  // ours, so that a change of controller begins afresh
   WindowedMin rtt_floor_{Duration::seconds(10)};  // that of RttEstimator takes a burst of others for a longer path at times
   Wander forward_wander_, rtt_wander_;
+  Duration overdue_;  // how long reordering keeps a datagram in flight after it was overtaken, on average of all
   LossRank loss_rank_;
   LongRate long_rate_;
 

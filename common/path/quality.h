@@ -14,10 +14,18 @@ namespace hawser {
 // What was acknowledged and lost within about the last second.
 class LossWindow {
  public:
-  void add(uint64_t acked, uint64_t lost, Time now) {
+  // `spurious`: counted as lost before, and arrived after all.
+  void add(uint64_t acked, uint64_t lost, uint64_t spurious, Time now) {
     roll(now);
     bins_[at_].acked += acked;
     bins_[at_].lost += lost;
+    for (size_t i = 0; i < kBins && spurious > 0; ++i) {
+      Bin& b = bins_[(at_ + kBins - i) % kBins];
+      const uint64_t back = std::min(spurious, b.lost);
+      b.lost -= back;
+      b.acked += back;
+      spurious -= back;
+    }
   }
   uint64_t total(Time now) const {
     uint64_t n = 0;

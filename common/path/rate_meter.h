@@ -1,6 +1,7 @@
 // Rates and loss of the last seconds, for status and for the scheduler's judgement.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/types.h"
@@ -64,13 +65,15 @@ class BusyMeter {
 // ever. Where few packets come (below about 70 a second) it says less than the truth.
 class LossMeter {
  public:
-  void add(uint64_t acked, uint64_t lost, Time now) {
-    const double total = static_cast<double>(acked + lost);
+  // `spurious`: counted as lost before, and arrived after all.
+  void add(uint64_t acked, uint64_t lost, uint64_t spurious, Time now) {
+    const double total = static_cast<double>(acked + lost + spurious);
     if (total <= 0) return;
     ratio_ = ratio(now);
     updated_at_ = now;
     const double weight = total / (total + 200.0);
-    ratio_ += (static_cast<double>(lost) / total - ratio_) * weight;
+    const double now_lost = static_cast<double>(lost) - static_cast<double>(spurious);
+    ratio_ = std::max(0.0, ratio_ + (now_lost / total - ratio_) * weight);
   }
   double ratio(Time now) const { return ratio_ > 0 ? ratio_ * std::exp2(-(now - updated_at_).to_seconds() / 2) : 0; }
 

@@ -1,7 +1,8 @@
 // The receiver's side of acknowledgements of one path: which packet numbers came, and when an ack is due (RFC 9000, 13.2).
 #pragma once
 
-#include <array>
+#include <algorithm>
+#include <vector>
 
 #include "common/constants.h"
 #include "common/types.h"
@@ -11,6 +12,8 @@ namespace hawser {
 
 class AckTracker {
  public:
+  static constexpr size_t kNewest = 8;  // ranges that every frame carries
+
   // An authentic, new datagram of this path. `ecn` as on the wire; `rtt` is the path's, which says how far apart acks may be.
   void on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Duration rtt, Time now);
 
@@ -27,17 +30,26 @@ class AckTracker {
   void mark_sent(Time now);
   void mark_cross_sent() { cross_news_ = false; }
 
-  bool has_any() const { return range_count_ > 0; }
+  bool has_any() const { return !ranges_.empty(); }
   PacketNumber largest() const { return ranges_[0].last; }
+  // So many bytes hold the next frame, and more than a full datagram has beside its data: batches keep one size.
+  size_t frame_bytes() const { return 64 + 4 * (std::clamp(ranges_.size(), kNewest, wire::kMaxAckRanges) - kNewest); }
+  size_t memory_bytes() const { return ranges_.capacity() * sizeof(Range); }
 
  private:
+  struct Range : wire::AckRange {
+    uint8_t told = 0;  // frames on the path itself that carried it as it is
+  };
   void insert(PacketNumber pn);
+  // Calls f(range) for those that the next frame carries, descending.
+  template <typename Ranges, typename F>
+  static void each_told(Ranges& ranges, F&& f);
 
-  std::array<wire::AckRange, wire::kMaxAckRanges> ranges_{};  // descending
-  size_t range_count_ = 0;
+  std::vector<Range> ranges_;  // descending
   Time largest_received_at_;
   wire::EcnCounts ecn_;
   int eliciting_pending_ = 0;
+  double late_share_ = 0;     // of the datagrams of late: those that others overtook
   bool gap_pending_ = false;  // a number that did not follow the one before, not told yet
   bool cross_news_ = false;
   Time sent_at_;

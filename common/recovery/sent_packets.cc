@@ -5,6 +5,13 @@
 #include <algorithm>
 
 namespace hawser {
+namespace {
+
+// What comes late widens the window, each loss narrows it a little: most of what is declared lost is so, and little of what is
+// waited for is.
+constexpr double kLatenessGrows = 1.0 / 4, kLatenessFades = 1.0 / 256;
+
+}  // namespace
 
 void SentPackets::grow() {
   std::vector<SentPacket> bigger(ring_.empty() ? 64 : ring_.size() * 2);
@@ -45,7 +52,7 @@ SentPacket& SentPackets::on_sent(Time now, uint16_t size, bool ack_eliciting, bo
   // Nor may a peer that acknowledges nothing make us remember for ever: neither the answers to what it asks while a ping or a
   // challenge of ours is outstanding, nor the packets of what was given up. Unanswered data makes a path suspect before that.
   while (ring_size_ >= kMaxAnswered && eliciting_in_flight_ * 4 < ring_size_ && at(base_).segment_count == 0) {
-    retire(base_, at(base_));
+    retire(base_, at(base_), Time{});
     trim_front();
   }
   if (!lost_.empty() && now - lost_.front().sent_at > kLostMemory) {
@@ -112,7 +119,7 @@ void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
   delivered_at_ = now;
 }
 
-void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
+void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r, Time now) {
   std::erase_if(lost_, [&](LostPacket& p) {
     const bool arrived =
         std::any_of(ack.ranges.begin(), ack.ranges.begin() + static_cast<ptrdiff_t>(ack.range_count),
@@ -121,7 +128,10 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r) {
     for (size_t i = 0; i < p.segment_count; ++i) mark_delivered(*p.segments[i], p.piece);
     // Declared lost, yet it arrived: the window for reordering was too small.
     r.spurious_loss = true;
+    const Duration late = p.overdue_at.is_set() ? now - p.overdue_at : Duration{};
+    if (late > lateness_) lateness_ = lateness_ + (late - lateness_) * kLatenessGrows;
     r.spurious_bytes += p.size;
+    ++r.spurious_packets;
     r.acked_bytes += p.size;
     delivered_ += p.size;
     lost_bytes_ -= std::min<uint64_t>(lost_bytes_, p.size);
@@ -161,17 +171,14 @@ AckResult SentPackets::on_ack(const wire::AckFrame& ack, bool own_path, RttEstim
 
   const SentDatagram* newest = nullptr;  // stays until trim()
   uint64_t newest_pn = 0;
-  if (!lost_.empty()) settle_late(ack, r);
-  if (r.spurious_loss) {
-    reordering_seen_ = true;
-    reorder_mult_ = std::min(reorder_mult_ + 1, 16);
-    losses_since_spurious_ = 0;
-  }
+  if (!lost_.empty()) settle_late(ack, r, now);
+  reordering_seen_ = reordering_seen_ || r.spurious_loss;
   for (size_t i = ack.range_count; i-- > 0;) {
     const uint64_t last = ack.ranges[i].last.value;
     for (uint64_t pn = std::max(ack.ranges[i].first.value, base_); pn <= last; ++pn) {
       SentPacket& p = at(pn);
       if (p.settled) continue;
+      if (pn < largest_acked_) r.overdue += std::clamp(now - p.sent_at - rtt.smoothed(), Duration{}, kMostReordering);
       settle_acked(p, r, now);
       if (!newest || p.sent_at >= newest->sent_at) {
         newest = &p;
@@ -217,10 +224,10 @@ AckResult SentPackets::on_loss_timer(const RttEstimator& rtt, Time now, LostSegm
   return r;
 }
 
-void SentPackets::retire(uint64_t pn, SentPacket& p) {
+void SentPackets::retire(uint64_t pn, SentPacket& p, Time overdue_at) {
   bytes_in_flight_ -= p.size;
   --eliciting_in_flight_;
-  LostPacket late{pn, p.sent_at, p.size, p.piece, p.segment_count, {}};
+  LostPacket late{pn, p.sent_at, overdue_at, p.size, p.piece, p.segment_count, {}};
   for (size_t i = 0; i < p.segment_count; ++i) {
     Segment& s = *p.segments[i];
     if (s.copies_in_flight > 0) --s.copies_in_flight;
@@ -232,7 +239,7 @@ void SentPackets::retire(uint64_t pn, SentPacket& p) {
   lost_.push_back(std::move(late));
 }
 
-void SentPackets::declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSegments& lost) {
+void SentPackets::declare_lost(uint64_t pn, SentPacket& p, Time overdue_at, AckResult& r, LostSegments& lost) {
   for (size_t i = 0; i < p.segment_count; ++i) lost.push_back(p.segments[i]);
   if (!p.mtu_probe) {
     lost_bytes_ += p.size;
@@ -242,11 +249,8 @@ void SentPackets::declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSeg
     ++r.lost_packets;
     if (p.size > kBaseDatagram) ++r.full_size_lost;
   }
-  if (++losses_since_spurious_ > 64 && reorder_mult_ > 1) {
-    --reorder_mult_;  // RFC 8985: the window shrinks again when reordering is no longer seen
-    losses_since_spurious_ = 0;
-  }
-  retire(pn, p);
+  lateness_ = lateness_ * (1 - kLatenessFades);
+  retire(pn, p, overdue_at);
 }
 
 void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r, LostSegments& lost) {
@@ -254,7 +258,8 @@ void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r,
   if (!any_acked_) return;
   // RFC 8985, 6.2: a packet is lost when one sent a reordering window later has been delivered.
   const Duration base = std::max(rtt.smoothed(), rack_rtt_);
-  const Duration window = std::max(std::min(rtt.min() * reorder_mult_ / 4, rtt.smoothed()), kGranularity);
+  // Not by quarters of the least round trip, which never reach a jitter that is longer: what came late says how much is needed.
+  const Duration window = std::max({rtt.min() / 4, std::min(lateness_, kMostReordering), kGranularity});
   for (uint64_t pn = base_; pn < largest_acked_; ++pn) {
     SentPacket& p = at(pn);
     if (p.settled) continue;
@@ -265,7 +270,7 @@ void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r,
       loss_time_ = deadline;
       break;  // later ones were sent later
     }
-    declare_lost(pn, p, r, lost);
+    declare_lost(pn, p, p.sent_at + base, r, lost);
   }
 }
 
@@ -305,7 +310,7 @@ Time SentPackets::oldest_sent_once(Time now) const {
 void SentPackets::abandon_in_flight() {
   for (uint64_t pn = base_; pn < base_ + ring_size_; ++pn) {
     SentPacket& p = at(pn);
-    if (!p.settled) retire(pn, p);
+    if (!p.settled) retire(pn, p, Time{});
   }
   loss_time_ = Time::infinite();
 }

@@ -42,6 +42,8 @@ struct AckResult {
   uint64_t lost_packets = 0;
   uint64_t acked_packets = 0;
   uint64_t spurious_bytes = 0;  // declared lost, and arrived after all; among acked_bytes
+  uint64_t spurious_packets = 0;  // the same; not among acked_packets
+  Duration overdue;  // by how much what later ones had overtaken came after a smoothed round trip: the sum of all acknowledged
   Time newest_lost_sent_at;     // when the newest of the lost and of the acknowledged was sent; Time{}: none
   Time newest_acked_sent_at;
   uint64_t full_size_acked = 0, full_size_lost = 0;  // datagrams above the base size, without MTU probes
@@ -114,6 +116,7 @@ class SentPackets {
   struct LostPacket {
     uint64_t pn = 0;
     Time sent_at;
+    Time overdue_at;  // from when on it could only have been reordered; Time{}: nobody judged it
     uint16_t size = 0;
     uint8_t piece = 0;
     uint8_t segment_count = 0;
@@ -122,9 +125,9 @@ class SentPackets {
 
   static void mark_delivered(Segment& s, uint8_t piece);
   void settle_acked(SentPacket& p, AckResult& r, Time now);
-  void settle_late(const wire::AckFrame& ack, AckResult& r);
-  void declare_lost(uint64_t pn, SentPacket& p, AckResult& r, LostSegments& lost);
-  void retire(uint64_t pn, SentPacket& p);
+  void settle_late(const wire::AckFrame& ack, AckResult& r, Time now);
+  void declare_lost(uint64_t pn, SentPacket& p, Time overdue_at, AckResult& r, LostSegments& lost);
+  void retire(uint64_t pn, SentPacket& p, Time overdue_at);
   void detect_losses(const RttEstimator& rtt, Time now, AckResult& r, LostSegments& lost);
   void trim(Time now, const RttEstimator& rtt);
 
@@ -149,8 +152,7 @@ class SentPackets {
   uint64_t history_begin_ = 0;  // the ring still knows the sending times from here on
   bool any_acked_ = false;
   bool reordering_seen_ = false;
-  int reorder_mult_ = 1;
-  int losses_since_spurious_ = 0;
+  Duration lateness_;  // by how much most of what was declared lost was overdue when it came, of late
 
   // Delivery rate.
   uint64_t delivered_ = 0;

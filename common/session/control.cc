@@ -34,8 +34,8 @@ void Session::on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now)
 }
 
 void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path, Time now) {
-  p.loss.add(r.acked_packets, r.lost_packets, now);
-  p.loss_judge.window.add(r.acked_packets, r.lost_packets, now);
+  p.loss.add(r.acked_packets, r.lost_packets, r.spurious_packets, now);
+  p.loss_judge.window.add(r.acked_packets, r.lost_packets, r.spurious_packets, now);
   const uint16_t known = p.mtu.known();
   p.mtu.on_full_size(r.full_size_acked, r.full_size_lost, p.rtt.suspect_timeout(), now);
   if (r.mtu_probe_acked) p.mtu.on_probe_acked(r.mtu_probe_acked, now);
@@ -50,7 +50,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
   }
   if (p.rtt.take_longer()) p.one_way_delay.restart(now);
   const BitRate before = p.pacing_rate();
-  coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now});
+  coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now, {}, delays_call(p, now)});
   p.pacer.on_rate_changed(now, before, p.pacing_rate());
   reinject(lost_);
   judge_path(p, now);

@@ -79,7 +79,7 @@ void Session::copy_to_measure(const SegmentRef& segment, const SessionPath& sent
   for (const PathView& v : views_) {
     SessionPath& p = *paths_[v.index];
     const bool joins = v.tier <= tier(sent_on) || (v.tier == 1 && sent_on.is_full(now));
-    if (&p == &sent_on || !joins || p.has_copies() || !p.has_room(now) || !p.address.may_send(p.mtu.datagram())) continue;
+    if (&p == &sent_on || !joins || p.owes() || !p.has_room(now) || !p.address.may_send(p.mtu.datagram())) continue;
     if (scheduler_->leaves_out(v, views_)) queue_copy(p, segment);
   }
 }
@@ -105,7 +105,7 @@ Session::EarlyRepair Session::next_early_repair(Time now) const {
   for (const auto& slow : paths_) {
     if (!slow->carries_data() || !slow->sent.has_eliciting_in_flight()) continue;
     SessionPath* quick = early_repairer(*slow, now);
-    if (!quick || !quick->writable() || quick->has_copies() || quick->window_room() < quick->mtu.datagram()) continue;
+    if (!quick || !quick->writable() || quick->owes() || quick->window_room() < quick->mtu.datagram()) continue;
     const Time sent = slow->sent.oldest_sent_once(now);
     if (!sent.is_set()) continue;
     const Time at = std::max(sent + overdue_after(*slow), quick->pacer.may_send(now) ? now : quick->pacer.next_send());

@@ -136,7 +136,7 @@ void Session::apply(SessionPath& p, const PathAction& a, Time now) {
   if (!a.changed) return;
   const Duration gap = now - p.last_received;
   coupling_.set_live(p.id, a.to == PathState::active);
-  if (a.to != PathState::active) drop_copies(p);
+  if (a.to != PathState::active) drop_copies(p), drop_second_half(p);
   if (a.reinject) reinject_unacked(p);
   if (a.abandon) p.sent.abandon_in_flight();
   if (a.to == PathState::lost) {

@@ -9,8 +9,10 @@
 namespace hawser {
 namespace {
 
-// A packet is always cut at the same place, so that pieces of different transmissions fit together.
-constexpr size_t kFirstPiece = kBaseDatagram - wire::kDataHeaderSize - kAeadTagSize - wire::kFragmentFrameHeader;
+// Where a packet is cut: always at the same place, so that pieces of different transmissions fit together. Halves are as short
+// on a slow link as two pieces can be.
+constexpr size_t first_piece(size_t packet) { return (packet + 1) / 2; }
+constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 size_t frame_room(const SessionPath& p) { return p.mtu.datagram() - wire::kDataHeaderSize - kAeadTagSize; }
 
@@ -66,7 +68,7 @@ bool Session::poll_transmit(TransmitBatch& batch, Time now) {
 
 bool Session::transmit_data(TransmitBatch& batch, Time now) {
   if (closing_) return false;
-  if (transmit_copies(batch, now)) return true;
+  if (transmit_copies(batch, now) || transmit_second_half(batch, now)) return true;
   ingress_.begin_round();
   SessionPath* path = nullptr;
   size_t budget = 0;
@@ -120,7 +122,7 @@ SessionPath* Session::pick_path(SchedulerRequest request, Time now) {
     v.id = p.id;
     v.tier = tier(p);
     const bool may = p.address.may_send(request.bytes + wire::kFullDatagramOverhead);
-    v.has_room = may && p.has_room(now) && !p.has_copies();
+    v.has_room = may && p.has_room(now) && !p.owes();
     v.has_urgent_room = may && p.has_urgent_room() && !p.has_copies();
     v.one_way_delay = p.one_way_delay.has_sample() ? p.one_way_delay.min() : p.rtt.min() / 2;
     v.queued = request.packet_class.traffic == TrafficClass::bulk ? p.queued() : p.queue_met();
@@ -201,8 +203,15 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     if (!chosen[count]) return false;
   }
   used += chosen[count++]->packet.size();
-  if (used > room) {
-    append_fragments(batch, p, chosen[0], now);
+  if (chosen[0]->packet_class.traffic != TrafficClass::bulk) p.call_until = now + kCallLasts;
+  const bool fits = used <= room;
+  if (!fits || (used > kWorthHalving && delays_call(p, now))) {
+    const bool begun = append_piece(batch, p, chosen[0], 1, now);
+    if (begun && fits) {
+      hold_second_half(p, chosen[0]);
+    } else if (begun) {
+      append_piece(batch, p, chosen[0], 2, now);
+    }
     if (!reinjection) copy_everywhere(chosen[0], p);
     scheduler_->on_sent(p.id, used);
     return true;
@@ -220,7 +229,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   }
   wire::FrameWriter w(frame_space(batch, room));
   // An ack rides along when there is room beside the data, which costs no datagram of its own.
-  if (p.acks.has_news() && room - used >= 64) write_acks(w, p, now, false);
+  if (p.acks.has_news() && room - used >= p.acks.frame_bytes()) write_acks(w, p, now, false);
   for (size_t i = 0; i + 1 < count; ++i) w.data_sized(data_frame(*chosen[i]));
   w.data(data_frame(*chosen[count - 1]));
   SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now);
@@ -250,7 +259,7 @@ bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
   if (batch.count && needed > room) return false;
   const SegmentRef s = drop_copy(p);
   if (needed > room) {
-    append_fragments(batch, p, s, now);
+    if (append_piece(batch, p, s, 1, now)) append_piece(batch, p, s, 2, now);
     return true;
   }
   wire::FrameWriter w(frame_space(batch, room));
@@ -268,23 +277,23 @@ bool Session::append_copy(TransmitBatch& batch, SessionPath& p, Time now) {
   return true;
 }
 
-// The packet is too large for this path: two datagrams, one piece each.
-void Session::append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now) {
+// One piece of a packet that is too large for this path, or for a call's packet to stand behind.
+// Without it the packet is repaired whole.
+bool Session::append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, uint8_t piece, Time now) {
   const ByteSpan bytes = segment->packet.bytes();
-  for (uint8_t piece = 1; piece <= 2; ++piece) {
-    const bool last = piece == 2;
-    wire::FrameWriter w(frame_space(batch, frame_room(p)));
-    const ByteSpan part = last ? bytes.subspan(kFirstPiece) : bytes.first(kFirstPiece);
-    w.write(wire::FragmentFrame{segment->lane, segment->packet_class, low24(segment->seq),
-                                static_cast<uint16_t>(last ? kFirstPiece : 0), last, part});
-    if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
-      sent->piece = piece;
-      note_segment(*sent, segment, now);
-    } else {
-      lost_.push_back(segment);
-    }
+  const size_t cut = first_piece(bytes.size());
+  const bool last = piece == 2;
+  wire::FrameWriter w(frame_space(batch, frame_room(p)));
+  w.write(wire::FragmentFrame{segment->lane, segment->packet_class, low24(segment->seq), static_cast<uint16_t>(last ? cut : 0), last,
+                              last ? bytes.subspan(cut) : bytes.first(cut)});
+  if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
+    sent->piece = piece;
+    note_segment(*sent, segment, now);
+    return true;
   }
+  lost_.push_back(segment);
   reinject(lost_);
+  return false;
 }
 
 void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
@@ -378,7 +387,7 @@ SentPacket* Session::seal_into(TransmitBatch& batch, SessionPath& p, const UdpTu
   batch.add(size);
   ++key.sent;
   // Not enough to send, although the window would allow more: what is measured then is no limit of the path.
-  const bool app_limited = ingress_.empty() && repairs_.empty() && !p.has_copies() && p.window_room() >= size;
+  const bool app_limited = ingress_.empty() && repairs_.empty() && !p.owes() && p.window_room() >= size;
   if (eliciting) {
     p.controller->on_sent(now, p.sent.bytes_in_flight(), static_cast<uint16_t>(size));
     p.pacer.on_sent(now, size, p.pacing_rate());

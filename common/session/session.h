@@ -31,6 +31,10 @@ struct SessionPath : Path {
   std::vector<SegmentRef> copies;  // a queue, [copies_head, end): packets to be sent here beside another path
   size_t copies_head = 0;
   bool has_copies() const { return copies_head < copies.size(); }
+  SegmentRef second_half;  // of the packet whose first half went here
+  Time call_until;         // something that is no bulk went here lately
+  // Something stands before whatever else is to go here.
+  bool owes() const { return has_copies() || second_half; }
 };
 
 // A path that is gone, to be told several times over: nothing acknowledges it. Its last ack state goes along, so that the
@@ -163,7 +167,7 @@ class Session {
   size_t buffer_share() const { return context_.pool.most_packets() / kSessionShareOfPool; }
   size_t next_size(bool reinjection, Time now);
   bool append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time now, bool reinjection);
-  void append_fragments(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, Time now);
+  bool append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRef& segment, uint8_t piece, Time now);
   bool start_or_join(TransmitBatch& batch, const UdpTuple& to);
   SentPacket* seal_into(TransmitBatch& batch, SessionPath& p, const UdpTuple& to, ByteSpan plaintext, bool eliciting, Time now);
   PathAddress* address_of(SessionPath& p, const UdpTuple& to) const;
@@ -190,6 +194,12 @@ class Session {
   bool repair_early(Time now);
   bool transmit_copies(TransmitBatch& batch, Time now);
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);
+
+  // interleave.cc
+  bool delays_call(const SessionPath& p, Time now) const;
+  void hold_second_half(SessionPath& p, const SegmentRef& segment);
+  void drop_second_half(SessionPath& p);
+  bool transmit_second_half(TransmitBatch& batch, Time now);
 
   // control.cc
   void on_ack(SessionPath& arrived_on, const wire::AckFrame& f, Time now);

@@ -92,7 +92,7 @@ Time Session::data_at(Time now) const {
   const bool waits = !ingress_.empty() || !repairs_.empty();
   Time t = Time::infinite();
   for (const auto& p : paths_) {
-    if (!waits && !p->has_copies()) continue;
+    if (!waits && !p->owes()) continue;
     if (!p->works() || !p->writable() || p->window_room() < p->mtu.datagram()) continue;
     // Room, and yet nothing went: the scheduler waits for a better path; ask it again soon, without spinning.
     t = std::min(t, p->pacer.may_send(now) ? now + Duration::millis(1) : p->pacer.next_send());
@@ -194,7 +194,7 @@ size_t Session::memory_bytes() const {
   size_t n = sizeof *this + ingress_.memory_bytes() + resequencer_.memory_bytes() + reassembly_.memory_bytes();
   n += repairs_.memory_bytes();
   for (const auto* list : {&paths_, &leaving_}) {
-    for (const auto& p : *list) n += sizeof *p + p->sent.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
+    for (const auto& p : *list) n += sizeof *p + p->sent.memory_bytes() + p->acks.memory_bytes() + p->copies.capacity() * sizeof(SegmentRef);
   }
   for (const auto& b : lane_next_) n += b ? sizeof *b : 0;
   return n;

@@ -8,6 +8,7 @@
 Each is two or three links of 1 to 150 Mbit/s (within 4:1 of the first) and 2 to 120 ms one way, some with ordered jitter,
 random or bursty loss, buffers of half a round trip to 400 ms or CoDel; a TCP flow up or down and an echo of 100 packets a
 second. `failures`: at 15 s one link is cut off, or falls silent in both or one direction. `goodput`: each link also alone.
+With --reordering jitter is drawn for each packet, and half of the links have some.
 Prints one line per build; --list one per scenario, the worst first; --toml the scenarios themselves.
 """
 import argparse
@@ -30,13 +31,15 @@ def between(draw, low, high):
     return math.exp(draw.uniform(math.log(low), math.log(high)))
 
 
-def link(draw, name, like):
+def link(draw, name, like, reordering):
     """One link as TOML, and its rate in Mbit/s. `like`: the first link's rate, or None."""
     rate = min(150.0, max(1.0, like * between(draw, 1 / 4, 4) if like else between(draw, 3, 80)))
     delay = between(draw, 2, 120)
     keys = [f'name = "{name}"', f'rate = "{rate * 1000:.0f}k"', f'delay = "{delay:.1f}ms"']
-    if draw.random() < 0.35:
+    if draw.random() < (0.5 if reordering else 0.35):
         keys.append(f'jitter = "{draw.uniform(1, max(2, delay / 2)):.1f}ms"')
+        if reordering:
+            keys.append(f'jitter-form = "{draw.choice(["reordering", "normal"])}"')
     kind = draw.random()
     if kind < 0.35:
         keys.append(f'loss = "{between(draw, 0.05, 5):.2f}%"')
@@ -53,13 +56,13 @@ def link(draw, name, like):
     return rate, keys
 
 
-def scenarios(kind, seed, count):
+def scenarios(kind, seed, count, reordering):
     draw = random.Random(seed)
     text = HEAD[kind]
     for number in range(count):
         how_many = 2 if draw.random() < 0.7 else 3
-        first, keys = link(draw, "a", None)
-        links = [keys] + [link(draw, name, first)[1] for name in "bc"[: how_many - 1]]
+        first, keys = link(draw, "a", None, reordering)
+        links = [keys] + [link(draw, name, first, reordering)[1] for name in "bc"[: how_many - 1]]
         if kind == "failures":
             failure, which = draw.choice(FAILURES), draw.randrange(how_many)
             links[which].append(f'steps = [{{ at = "15s", {failure} }}]')
@@ -92,8 +95,9 @@ def main():
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--toml", action="store_true")
+    parser.add_argument("--reordering", action="store_true")
     asked = parser.parse_intermixed_args()
-    text = scenarios(asked.kind, asked.seed, asked.count)
+    text = scenarios(asked.kind, asked.seed, asked.count, asked.reordering)
     if asked.toml:
         print(text, end="")
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <set>
+#include <vector>
 
 #include "common/recovery/ack_tracker.h"
 
@@ -56,6 +57,36 @@ TEST_CASE("more ranges than fit: the oldest fall off, the newest stay") {
   CHECK(f.ranges[wire::kMaxAckRanges - 1].first.value == 198 - 2 * (wire::kMaxAckRanges - 1));
 }
 
+// Where much is reordered there are more ranges than a frame holds, and what comes late belongs to the old ones.
+TEST_CASE("more ranges than fit: one that has just changed is told three times, however old it is") {
+  AckTracker t;
+  for (uint64_t i = 0; i < 100; ++i) t.on_received(PacketNumber{i * 2}, true, 0, kRtt, kStart);
+  for (int i = 0; i < 20; ++i) t.mark_sent(kStart);  // all of them have been told, as far as they fit
+  REQUIRE(reported(t.frame(PathId{0}, kStart)).count(20) == 0);
+  t.on_received(PacketNumber{21}, true, 0, kRtt, kStart);
+  for (int i = 0; i < 3; ++i) {
+    const auto f = t.frame(PathId{0}, kStart);
+    const auto all = reported(f);
+    CHECK(all.count(20) + all.count(21) + all.count(22) == 3);
+    CHECK(all.count(19) == 0);
+    CHECK(all.count(198) == 1);
+    CHECK(f.range_count == wire::kMaxAckRanges);
+    for (size_t r = 1; r < f.range_count; ++r) CHECK(f.ranges[r].last.value + 1 < f.ranges[r - 1].first.value);
+    t.mark_sent(kStart);
+  }
+  CHECK(reported(t.frame(PathId{0}, kStart)).count(21) == 0);
+}
+
+TEST_CASE("ranges are bounded: of a peer that leaves a gap after each number the newest 256 are kept") {
+  AckTracker t;
+  for (uint64_t i = 0; i < 100'000; ++i) t.on_received(PacketNumber{i * 2}, true, 0, kRtt, kStart);
+  CHECK(t.memory_bytes() <= 512 * 24);
+  CHECK(t.largest().value == 199'998);
+  // Older than all of them: not remembered, and nothing is disturbed.
+  t.on_received(PacketNumber{11}, true, 0, kRtt, kStart);
+  CHECK(t.frame(PathId{0}, kStart).ranges[0].last.value == 199'998);
+}
+
 TEST_CASE("an ack is due after two, at once for a gap, else within the maximum delay") {
   AckTracker t;
   CHECK(t.due() == Time::infinite());
@@ -102,6 +133,32 @@ TEST_CASE("acks of a busy path are an eighth of a round trip apart, none waits f
   CHECK(t.due() == Time::infinite());
   receive(kStart + Duration::millis(13));
   CHECK(t.is_due(kStart + Duration::millis(13)));
+}
+
+TEST_CASE("where much comes late gaps are no news: acks stay few, and every number is told") {
+  AckTracker t;
+  std::set<uint64_t> told;
+  uint64_t acks = 0, s = 9;
+  Time now = kStart;
+  std::vector<uint64_t> waiting;
+  uint64_t next = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    while (waiting.size() < 60) waiting.push_back(next++);
+    s ^= s << 13, s ^= s >> 7, s ^= s << 17;
+    const size_t which = s % waiting.size();
+    t.on_received(PacketNumber{waiting[which]}, true, 0, kRtt, now += Duration::micros(250));
+    waiting.erase(waiting.begin() + static_cast<ptrdiff_t>(which));
+    if (!t.is_due(now)) continue;
+    for (const uint64_t pn : reported(t.frame(PathId{0}, now))) {
+      if (pn + 2000 > next) told.insert(pn);
+    }
+    t.mark_sent(now);
+    ++acks;
+  }
+  t.mark_sent(now);
+  INFO("acks " << acks << ", told " << told.size());
+  CHECK(acks < 20'000 / 4);
+  CHECK(told.size() > 20'000 - 16);
 }
 
 TEST_CASE("congestion marks are counted by kind") {

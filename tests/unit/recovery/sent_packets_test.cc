@@ -1,6 +1,9 @@
 // Settling of sent datagrams: acks, losses, probes, rate samples, and acks that lie.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <functional>
+
 #include "common/recovery/sent_packets.h"
 
 namespace hawser {
@@ -114,6 +117,70 @@ TEST_CASE("a late ack proves a loss spurious and widens the window") {
   h.now += Duration::millis(5);
   h.ack(5, 8);
   CHECK(h.lost.empty());
+}
+
+// Jitter that is drawn for each packet, on a way whose least round trip is next to nothing: quarters of that would help nobody.
+TEST_CASE("a path that reorders by more than its round trip soon has little declared lost for nothing") {
+  Harness h;
+  uint64_t s = 7;
+  std::vector<std::pair<Time, uint64_t>> arrivals;  // a heap, the next one in front
+  uint64_t spurious = 0, spurious_late = 0, sent_late = 0;
+  Duration overdue;
+  for (int i = 0; i < 20'000; ++i) {
+    h.now += Duration::micros(250);
+    s ^= s << 13, s ^= s >> 7, s ^= s << 17;
+    const auto delay = Duration::micros(100 + static_cast<int64_t>(s % 40'000));
+    arrivals.push_back({h.now + delay, h.sent.next().value});
+    std::push_heap(arrivals.begin(), arrivals.end(), std::greater<>{});
+    h.send();
+    while (arrivals.front().first <= h.now) {
+      const uint64_t pn = arrivals.front().second;
+      std::pop_heap(arrivals.begin(), arrivals.end(), std::greater<>{});
+      arrivals.pop_back();
+      const AckResult r = h.ack(pn, pn);
+      spurious += r.spurious_packets;
+      if (i > 4000) spurious_late += r.spurious_packets, overdue += r.overdue;
+    }
+    if (h.sent.loss_time() <= h.now) h.sent.on_loss_timer(h.rtt, h.now, h.lost);
+    sent_late += i > 4000;
+  }
+  INFO("spurious " << spurious << ", of " << sent_late << " after a second " << spurious_late);
+  CHECK(spurious > 0);
+  CHECK(spurious_late < sent_late / 50);
+  // On average half of the jitter, of which the quickest know nothing.
+  CHECK((overdue * (1.0 / static_cast<double>(sent_late))).to_millis() == Approx(15).margin(6));
+}
+
+TEST_CASE("the window for reordering shrinks again when nothing comes late any more") {
+  Harness h;
+  h.send();
+  h.now += Duration::millis(40);
+  h.ack(0, 0);
+  const auto window = [&] {  // what is left to the first of two when the second is acknowledged after a round trip
+    const uint64_t first = h.sent.next().value;
+    h.send();
+    h.now += Duration::millis(1);
+    h.send();
+    h.now += Duration::millis(40);
+    h.ack(first + 1, first + 1);
+    const Duration left = h.sent.loss_time() - h.now;
+    h.now = h.sent.loss_time();
+    h.sent.on_loss_timer(h.rtt, h.now, h.lost);
+    return left;
+  };
+  const Duration narrow = window();
+  for (int i = 0; i < 20; ++i) {
+    const uint64_t late = h.sent.next().value;
+    window();
+    h.now += Duration::millis(50);
+    h.ack(late, late);
+  }
+  const Duration wide = window();
+  CHECK(narrow < Duration::millis(12));
+  CHECK(wide > Duration::millis(40));
+  CHECK(wide <= kMostReordering);
+  for (int i = 0; i < 1500; ++i) window();
+  CHECK(window() < Duration::millis(15));
 }
 
 TEST_CASE("a cross-ack settles first; the own ack still measures the round trip") {

@@ -18,6 +18,7 @@ case_list() {
   printf 'P6 %s\n' p1-links modem-buffer slow-links
   printf "P13 %s\n" {1,2,3}-{cubic,reno}-{bdp,100ms}
   printf 'P15 %s\n' alive first-dead first-deaf
+  printf 'reorder %s\n' jit_5 jit_20 dual_lte lte_starlink congested
   printf 'links %s\n' three four
   printf 'rate %s\n' 0.3 1 300
   printf 'delay %s\n' 1-300 1-1 300-300
@@ -32,6 +33,7 @@ define_case() {
   case $1 in
     P1 | P2 | P3 | P4) define_rate "$@" ;;
     P5) define_pair "$2" ;;
+    reorder) define_reordering "$2" ;;
     P6) define_echo "$2" ;;
     P13) define_shared "$2" ;;
     P15) define_start "$2" ;;
@@ -100,6 +102,14 @@ define_pair() {
   esac
   kind=alone seconds=20 skip=8 sim="p5-tcp/$1"
   bars=(over_alone:min:0.98: "of_ceiling:min:$limit:")
+}
+
+# The same with the jitter drawn for each frame, as netem does it, so that the links reorder.
+define_reordering() {
+  define_pair "$1" || return
+  links=("${links[@]/jitter=/reorder=on jitter=}")
+  sim=''
+  bars=(over_alone:min:0.98: of_ceiling:min:-:)
 }
 
 # A small UDP flow's round trips while both links are full in both headings.

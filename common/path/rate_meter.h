@@ -67,7 +67,7 @@ class LossMeter {
  public:
   // `spurious`: counted as lost before, and arrived after all.
   void add(uint64_t acked, uint64_t lost, uint64_t spurious, Time now) {
-    const double total = static_cast<double>(acked + lost + spurious);
+    const double total = static_cast<double>(std::max(acked + lost, spurious));
     if (total <= 0) return;
     ratio_ = ratio(now);
     updated_at_ = now;

@@ -6,7 +6,7 @@
 namespace hawser {
 namespace {
 
-constexpr size_t kMostRanges = 256;
+constexpr size_t kMostRanges = 256, kUsualRanges = 64;
 constexpr int kTellTimes = 3;  // a frame may be lost
 constexpr int kMostChanges = (wire::kMaxAckRanges - AckTracker::kNewest) / kTellTimes;  // between two frames, where each makes a range
 constexpr double kLateMemory = 128;  // datagrams
@@ -22,39 +22,45 @@ void AckTracker::insert(PacketNumber pn) {
   const bool joins_below = at != ranges_.end() && at->last.value + 1 == pn.value;
   const bool joins_above = at != ranges_.begin() && (at - 1)->first.value == pn.value + 1;
   if (joins_below && joins_above) {
-    (at - 1)->first = at->first;
-    (at - 1)->told = 0;
+    static_cast<wire::AckRange&>(*(at - 1)) = {at->first, (at - 1)->last};
+    (at - 1)->told = (at - 1)->cross_told = 0;
     ranges_.erase(at);
   } else if (joins_below) {
-    at->last = pn;
-    at->told = 0;
+    *at = Range{{at->first, pn}};
   } else if (joins_above) {
-    (at - 1)->first = pn;
-    (at - 1)->told = 0;
+    *(at - 1) = Range{{pn, (at - 1)->last}};
   } else {
-    if (ranges_.size() >= kMostRanges) {
-      if (at == ranges_.end()) return;  // older than anything that is still known
-      ranges_.pop_back();
-    }
-    ranges_.insert(at, Range{{pn, pn}, 0});
+    if (at == ranges_.end() && ranges_.size() >= kMostRanges) return;  // older than anything that is still known
+    ranges_.insert(at, Range{{pn, pn}});
+    // The gaps of what was lost for good stay for ever; what has been told need not.
+    while (ranges_.size() > kMostRanges || (ranges_.size() > kUsualRanges && ranges_.back().told >= kTellTimes)) ranges_.pop_back();
   }
 }
+
+size_t AckTracker::changed(Told told) const {
+  if (ranges_.size() <= kNewest) return 0;
+  return static_cast<size_t>(std::count_if(ranges_.begin() + kNewest, ranges_.end(), [&](const Range& r) { return r.*told < kTellTimes; }));
+}
+
+size_t AckTracker::frame_bytes() const { return 64 + 4 * std::min(changed(&Range::told), wire::kMaxAckRanges - kNewest); }
 
 // The newest ranges always; of the others those that changed of late, for where much is reordered there are more than a frame
 // holds; then what there is room for. What is left out looks like what has not come yet.
 template <typename Ranges, typename F>
-void AckTracker::each_told(Ranges& ranges, F&& f) {
-  size_t news = 0;
-  for (size_t i = kNewest; i < ranges.size(); ++i) news += ranges[i].told < kTellTimes;
+void AckTracker::each_told(Ranges& ranges, Told told, F&& f) const {
   size_t room = wire::kMaxAckRanges;
-  size_t others = room - std::min(room, kNewest + news);  // neither new nor changed, that fit besides
+  size_t others = room - std::min(room, kNewest + changed(told));  // neither new nor changed, that fit besides
   for (size_t i = 0; i < ranges.size() && room > 0; ++i) {
-    const bool must = i < kNewest || ranges[i].told < kTellTimes;
+    const bool must = i < kNewest || ranges[i].*told < kTellTimes;
     if (!must && others == 0) continue;
     if (!must) --others;
     --room;
     f(ranges[i]);
   }
+}
+
+void AckTracker::count_told(Told told) {
+  each_told(ranges_, told, [&](Range& r) { r.*told = static_cast<uint8_t>(std::min<int>(r.*told + 1, kTellTimes)); });
 }
 
 void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, Duration rtt, Time now) {
@@ -82,22 +88,27 @@ void AckTracker::on_received(PacketNumber pn, bool ack_eliciting, uint8_t ecn, D
   }
 }
 
-wire::AckFrame AckTracker::frame(PathId path, Time now) const {
+wire::AckFrame AckTracker::frame_of(PathId path, Time now, Told told) const {
   wire::AckFrame f;
   f.path = path;
   f.ack_delay = std::max(Duration{}, now - largest_received_at_);
   f.largest_received_at = largest_received_at_;
   f.ecn = ecn_;
-  each_told(ranges_, [&](const Range& r) { f.ranges[f.range_count++] = r; });
+  each_told(ranges_, told, [&](const Range& r) { f.ranges[f.range_count++] = r; });
   return f;
 }
 
 void AckTracker::mark_sent(Time now) {
-  each_told(ranges_, [](Range& r) { r.told = static_cast<uint8_t>(std::min<int>(r.told + 1, kTellTimes)); });
+  count_told(&Range::told);
   sent_at_ = now;
   eliciting_pending_ = 0;
   gap_pending_ = false;
   due_ = Time::infinite();
+}
+
+void AckTracker::mark_cross_sent() {
+  count_told(&Range::cross_told);
+  cross_news_ = false;
 }
 
 }  // namespace hawser

@@ -25,25 +25,33 @@ class AckTracker {
   // Something came since the last cross-ack.
   bool has_cross_news() const { return cross_news_; }
 
-  // The present state as a frame; mark_sent / mark_cross_sent when it left.
-  wire::AckFrame frame(PathId path, Time now) const;
+  // The present state as a frame for the path itself, and for another; mark_sent / mark_cross_sent when it left.
+  wire::AckFrame frame(PathId path, Time now) const { return frame_of(path, now, &Range::told); }
+  wire::AckFrame cross_frame(PathId path, Time now) const { return frame_of(path, now, &Range::cross_told); }
   void mark_sent(Time now);
-  void mark_cross_sent() { cross_news_ = false; }
+  void mark_cross_sent();
+  // It may not be sent now: the next datagram that comes asks again.
+  void postpone() { due_ = Time::infinite(); }
 
   bool has_any() const { return !ranges_.empty(); }
   PacketNumber largest() const { return ranges_[0].last; }
-  // So many bytes hold the next frame, and more than a full datagram has beside its data: batches keep one size.
-  size_t frame_bytes() const { return 64 + 4 * (std::clamp(ranges_.size(), kNewest, wire::kMaxAckRanges) - kNewest); }
+  // So many bytes hold all news that the next frame has, and more than a full datagram has beside its data: batches keep one size.
+  size_t frame_bytes() const;
   size_t memory_bytes() const { return ranges_.capacity() * sizeof(Range); }
 
  private:
   struct Range : wire::AckRange {
-    uint8_t told = 0;  // frames on the path itself that carried it as it is
+    uint8_t told = 0, cross_told = 0;  // frames on the path itself, and on others, that carried it as it is
   };
+  using Told = uint8_t Range::*;
   void insert(PacketNumber pn);
+  // Beyond the newest, those that have not been told often enough.
+  size_t changed(Told told) const;
   // Calls f(range) for those that the next frame carries, descending.
   template <typename Ranges, typename F>
-  static void each_told(Ranges& ranges, F&& f);
+  void each_told(Ranges& ranges, Told told, F&& f) const;
+  void count_told(Told told);
+  wire::AckFrame frame_of(PathId path, Time now, Told told) const;
 
   std::vector<Range> ranges_;  // descending
   Time largest_received_at_;

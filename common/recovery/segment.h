@@ -23,7 +23,8 @@ struct Segment {
   Time first_sent;
   uint8_t copies_in_flight = 0;  // datagrams that carry it and are neither acknowledged nor declared lost
   uint8_t copies_pending = 0;    // paths that have yet to send a copy
-  uint8_t transmissions = 0;
+  uint8_t transmissions = 0;     // in one datagram or in two pieces
+  bool half_lost = false;        // its first piece, while its second one waits to be sent
   bool delivered = false;        // a copy was acknowledged
   uint8_t pieces_delivered = 0;  // of a fragmented one: bit 0 the first piece, bit 1 the second
   bool waiting = false;          // stands in the reinjection queue
@@ -34,7 +35,7 @@ struct Segment {
   Duration repaired_for() const { return packet_class.traffic == TrafficClass::realtime ? kReinjectRealtimeFor : kReinjectFor; }
   // On its way for the first time, nothing else planned, and still worth a repair.
   bool sent_once(Time now) const {
-    return !delivered && transmissions == 1 && copies_in_flight == 1 && copies_pending == 0 && now - first_sent <= repaired_for();
+    return !delivered && transmissions == 1 && copies_in_flight > 0 && copies_pending == 0 && now - first_sent <= repaired_for();
   }
 
   size_t* held = nullptr;        // its session's count of the packets it keeps; outlives it

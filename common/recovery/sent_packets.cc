@@ -3,6 +3,7 @@
 #include "common/recovery/sent_packets.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hawser {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 // What comes late widens the window, each loss narrows it a little: most of what is declared lost is so, and little of what is
 // waited for is.
 constexpr double kLatenessGrows = 1.0 / 4, kLatenessFades = 1.0 / 256;
+constexpr Duration kLatenessHalfLife = Duration::seconds(20);  // where hardly anything is lost
 
 }  // namespace
 
@@ -119,6 +121,19 @@ void SentPackets::settle_acked(SentPacket& p, AckResult& r, Time now) {
   delivered_at_ = now;
 }
 
+Duration SentPackets::lateness(Time now) const {
+  if (lateness_.ns == 0) return {};
+  return lateness_ * std::exp2(-(now - lateness_at_).to_seconds() / kLatenessHalfLife.to_seconds());
+}
+
+void SentPackets::widen(Duration late, Time now) {
+  const Duration before = lateness(now);
+  late = std::min(late, kMostReordering);
+  if (late <= before) return;
+  lateness_ = before + (late - before) * kLatenessGrows;
+  lateness_at_ = now;
+}
+
 void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r, Time now) {
   std::erase_if(lost_, [&](LostPacket& p) {
     const bool arrived =
@@ -126,14 +141,14 @@ void SentPackets::settle_late(const wire::AckFrame& ack, AckResult& r, Time now)
                     [&](const wire::AckRange& a) { return a.first.value <= p.pn && p.pn <= a.last.value; });
     if (!arrived) return false;
     for (size_t i = 0; i < p.segment_count; ++i) mark_delivered(*p.segments[i], p.piece);
-    // Declared lost, yet it arrived: the window for reordering was too small.
-    r.spurious_loss = true;
-    const Duration late = p.overdue_at.is_set() ? now - p.overdue_at : Duration{};
-    if (late > lateness_) lateness_ = lateness_ + (late - lateness_) * kLatenessGrows;
-    r.spurious_bytes += p.size;
-    ++r.spurious_packets;
     r.acked_bytes += p.size;
     delivered_ += p.size;
+    if (!p.overdue_at.is_set()) return true;  // given up, not judged
+    // Declared lost, yet it arrived: the window for reordering was too small.
+    r.spurious_loss = true;
+    r.spurious_bytes += p.size;
+    ++r.spurious_packets;
+    widen(now - p.overdue_at, now);
     lost_bytes_ -= std::min<uint64_t>(lost_bytes_, p.size);
     lost_packets_ -= std::min<uint64_t>(lost_packets_, 1);
     return true;
@@ -250,7 +265,7 @@ void SentPackets::declare_lost(uint64_t pn, SentPacket& p, Time overdue_at, AckR
     if (p.size > kBaseDatagram) ++r.full_size_lost;
   }
   lateness_ = lateness_ * (1 - kLatenessFades);
-  retire(pn, p, overdue_at);
+  retire(pn, p, p.mtu_probe ? Time{} : overdue_at);
 }
 
 void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r, LostSegments& lost) {
@@ -259,7 +274,7 @@ void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r,
   // RFC 8985, 6.2: a packet is lost when one sent a reordering window later has been delivered.
   const Duration base = std::max(rtt.smoothed(), rack_rtt_);
   // Not by quarters of the least round trip, which never reach a jitter that is longer: what came late says how much is needed.
-  const Duration window = std::max({rtt.min() / 4, std::min(lateness_, kMostReordering), kGranularity});
+  const Duration window = std::max({rtt.min() / 4, lateness(now), kGranularity});
   for (uint64_t pn = base_; pn < largest_acked_; ++pn) {
     SentPacket& p = at(pn);
     if (p.settled) continue;
@@ -292,7 +307,9 @@ void SentPackets::collect_sent_once(Time then, Time now, size_t most, LostSegmen
     const SentPacket& p = at(pn);
     if (p.sent_at > then) break;
     for (size_t i = 0; !p.settled && i < p.segment_count && out.size() < most; ++i) {
-      if (p.segments[i]->sent_once(now)) out.push_back(p.segments[i]);
+      const SegmentRef& s = p.segments[i];
+      const bool other_half = p.piece != 0 && std::any_of(out.begin(), out.end(), [&](const SegmentRef& o) { return &*o == &*s; });
+      if (s->sent_once(now) && !other_half) out.push_back(s);
     }
   }
 }

@@ -123,6 +123,8 @@ class SentPackets {
     std::array<SegmentRef, kFramesPerDatagram> segments;
   };
 
+  Duration lateness(Time now) const;
+  void widen(Duration late, Time now);
   static void mark_delivered(Segment& s, uint8_t piece);
   void settle_acked(SentPacket& p, AckResult& r, Time now);
   void settle_late(const wire::AckFrame& ack, AckResult& r, Time now);
@@ -152,7 +154,8 @@ class SentPackets {
   uint64_t history_begin_ = 0;  // the ring still knows the sending times from here on
   bool any_acked_ = false;
   bool reordering_seen_ = false;
-  Duration lateness_;  // by how much most of what was declared lost was overdue when it came, of late
+  Duration lateness_;  // by how much most of what was declared lost was overdue when it came, then
+  Time lateness_at_;
 
   // Delivery rate.
   uint64_t delivered_ = 0;

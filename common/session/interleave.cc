@@ -7,6 +7,7 @@ namespace hawser {
 namespace {
 
 constexpr Duration kLongOnWire = Duration::millis(4);
+constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 }  // namespace
 
@@ -16,16 +17,25 @@ bool Session::delays_call(const SessionPath& p, Time now) const {
   return now < p.call_until && capacity.bps > 0 && capacity.time_for(p.mtu.datagram()) > kLongOnWire;
 }
 
+// One at a time: a packet that goes before its time, past a half that waits, goes whole.
+bool Session::is_halved(const Segment& segment, const SessionPath& p, Time now) const {
+  const bool bulk = segment.packet_class.traffic == TrafficClass::bulk;
+  return bulk && !p.second_half && segment.packet.size() > kWorthHalving && delays_call(p, now);
+}
+
 void Session::hold_second_half(SessionPath& p, const SegmentRef& segment) {
   ++segment->copies_pending;
+  segment->half_lost = false;
   p.second_half = segment;
 }
 
+// The first half, if it is still under way, is of no use without it.
 void Session::drop_second_half(SessionPath& p) {
   if (!p.second_half) return;
-  SegmentRef segment = std::move(p.second_half);
-  --segment->copies_pending;
-  orphan(std::move(segment));
+  --p.second_half->copies_pending;
+  std::vector<SegmentRef> one;
+  one.push_back(std::exchange(p.second_half, {}));
+  reinject(one);
 }
 
 bool Session::transmit_second_half(TransmitBatch& batch, Time now) {
@@ -33,8 +43,7 @@ bool Session::transmit_second_half(TransmitBatch& batch, Time now) {
     SessionPath& p = *owned;
     if (!p.second_half) continue;
     // The first half was lost: both will be sent again, elsewhere perhaps.
-    const Segment& s = *p.second_half;
-    if (s.delivered || (s.copies_in_flight == 0 && s.pieces_delivered == 0)) {
+    if (p.second_half->delivered || p.second_half->half_lost) {
       drop_second_half(p);
       continue;
     }

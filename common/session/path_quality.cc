@@ -52,7 +52,7 @@ void Session::close_path(SessionPath& p, Time now) {
   if (closed_paths_.size() >= kMaxPaths) closed_paths_.erase(closed_paths_.begin());
   ClosedPath c;
   c.frame = {p.id, static_cast<uint8_t>(PathReason::link_down)};
-  if (p.acks.has_any()) c.ack = p.acks.frame(p.id, now);
+  if (p.acks.has_any()) c.ack = p.acks.cross_frame(p.id, now);
   c.next_at = now;
   closed_paths_.push_back(std::move(c));
   remove_path(p.id, now);

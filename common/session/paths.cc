@@ -392,6 +392,7 @@ void Session::follow_address(SessionPath& p, const ReceivedDatagram& d, bool new
 
 void Session::reinject(std::vector<SegmentRef>& segments) {
   for (SegmentRef& s : segments) {
+    if (s->copies_pending > 0) s->half_lost = true;
     if (s->delivered || s->waiting || s->copies_pending > 0) continue;
     s->waiting = true;
     repairs_.push(std::move(s));

@@ -12,7 +12,6 @@ namespace {
 // Where a packet is cut: always at the same place, so that pieces of different transmissions fit together. Halves are as short
 // on a slow link as two pieces can be.
 constexpr size_t first_piece(size_t packet) { return (packet + 1) / 2; }
-constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 size_t frame_room(const SessionPath& p) { return p.mtu.datagram() - wire::kDataHeaderSize - kAeadTagSize; }
 
@@ -205,16 +204,14 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   used += chosen[count++]->packet.size();
   if (chosen[0]->packet_class.traffic != TrafficClass::bulk) p.call_until = now + kCallLasts;
   const bool fits = used <= room;
-  if (!fits || (used > kWorthHalving && delays_call(p, now))) {
+  if (!fits || is_halved(*chosen[0], p, now)) {
+    if (fits) hold_second_half(p, chosen[0]);
     const bool begun = append_piece(batch, p, chosen[0], 1, now);
-    if (begun && fits) {
-      hold_second_half(p, chosen[0]);
-    } else if (begun) {
-      append_piece(batch, p, chosen[0], 2, now);
-    }
+    if (begun && !fits) append_piece(batch, p, chosen[0], 2, now);
+    if (!begun) drop_second_half(p);
     if (!reinjection) copy_everywhere(chosen[0], p);
     scheduler_->on_sent(p.id, used);
-    return true;
+    return begun;
   }
   // Small packets that wait anyway share the datagram, as long as the scheduler would send them here.
   const PathId id = p.id;
@@ -289,6 +286,8 @@ bool Session::append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRe
   if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
     sent->piece = piece;
     note_segment(*sent, segment, now);
+    copy_budget_.on_sent(sent->size);
+    early_repair_budget_.on_sent(sent->size);
     return true;
   }
   lost_.push_back(segment);
@@ -298,7 +297,7 @@ bool Session::append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRe
 
 void Session::note_segment(SentPacket& sent, const SegmentRef& segment, Time) {
   ++segment->copies_in_flight;
-  ++segment->transmissions;
+  if (sent.piece != 2) ++segment->transmissions;
   sent.segments[sent.segment_count++] = segment;
 }
 
@@ -312,7 +311,7 @@ void Session::write_acks(wire::FrameWriter& w, SessionPath& p, Time now, bool wi
   for (const auto* list : {&paths_, &leaving_}) {
     for (auto& other : *list) {
       if (!owes_cross_ack(*other, p, now)) continue;
-      if (w.write(other->acks.frame(other->id, now))) {
+      if (w.write(other->acks.cross_frame(other->id, now))) {
         other->acks.mark_cross_sent();
         other->cross_ack_at = now;
       }
@@ -332,7 +331,7 @@ bool Session::transmit_acks(TransmitBatch& batch, Time now) {
     wire::FrameWriter w(frame_space(batch, frame_room(*p)));
     write_acks(w, *p, now, true);
     if (w.size() == 0 || !p->address.may_send(w.size() + wire::kDataHeaderSize + kAeadTagSize)) {
-      p->acks.mark_sent(now);
+      p->acks.postpone();
       continue;
     }
     if (seal_frames(batch, *p, p->address.tuple, w, false, now)) return true;

@@ -197,6 +197,7 @@ class Session {
 
   // interleave.cc
   bool delays_call(const SessionPath& p, Time now) const;
+  bool is_halved(const Segment& segment, const SessionPath& p, Time now) const;
   void hold_second_half(SessionPath& p, const SegmentRef& segment);
   void drop_second_half(SessionPath& p);
   bool transmit_second_half(TransmitBatch& batch, Time now);

@@ -35,16 +35,13 @@ TEST_CASE("what was counted as lost and came after all is no loss") {
   LossMeter m;
   LossJudge judge;
   Time now{1'000'000'000};
-  uint64_t late = 0;
   bool ejected = false;
   for (int i = 0; i < 2000; ++i) {
     // Of ten four seem lost and come 20 ms later.
     m.add(6, 4, i >= 20 ? 4 : 0, now += Duration::millis(1));
     judge.window.add(6, 4, i >= 20 ? 4 : 0, now);
-    late += i >= 20 ? 4 : 0;
     ejected = ejected || judge.should_eject(false, now);
   }
-  CHECK(late > 0);
   CHECK(m.ratio(now) < 0.05);
   CHECK(judge.window.ratio(now) < 0.1);
   CHECK_FALSE(ejected);

@@ -20,6 +20,24 @@ struct Sizes {
   size_t whole = 0, halves = 0;
 };
 
+// What came of the flood, in the order in which it came.
+struct Bulk {
+  explicit Bulk(TestNet& net) {
+    net.on_client_packet = [this, before = net.on_client_packet](ByteSpan p) {
+      if (p.size() == 1400) came.push_back(marker_of(p));
+      if (before) before(p);
+    };
+  }
+  // Of `sent` packets all but those that the queue took came, once and in order.
+  void check_whole(const TestNet& net, uint32_t sent) const {
+    const DropCounters drops = net.server->sessions(net.now)[0].drops;
+    CHECK(std::is_sorted(came.begin(), came.end()));
+    CHECK(std::adjacent_find(came.begin(), came.end()) == came.end());
+    CHECK(came.size() + drops[DropReason::ingress_aqm] + drops[DropReason::ingress_full] == sent);
+  }
+  std::vector<uint32_t> came;
+};
+
 void talk_and_load(TestNet& net, Call& call, double load_bps, int packets, uint32_t& marker) {
   for (int i = 0; i < packets; ++i) {
     call.say();
@@ -80,23 +98,87 @@ TEST_CASE("halves that are lost, and a link that dies between two of them, leave
   net.up_all();
   net.run(Duration::millis(300));
   Call call(net);
-  std::vector<uint32_t> bulk;
-  const auto count_call = net.on_client_packet;
-  net.on_client_packet = [&](ByteSpan p) {
-    if (p.size() == 1400) bulk.push_back(marker_of(p));
-    count_call(p);
-  };
+  Bulk bulk(net);
+  Sizes sizes(net);
   uint32_t marker = 0;
-  talk_and_load(net, call, 1.5e6, 300, marker);
+  talk_and_load(net, call, 4e6, 300, marker);
+  CHECK(sizes.halves > 1000);
   net.links[0]->down = true;
   net.client->on_path_event(LinkDown{net.links[0]->up.link}, net.now);
   talk_and_load(net, call, .5e6, 100, marker);
-  net.run(Duration::seconds(3));
+  net.run(Duration::seconds(15));
+  bulk.check_whole(net, marker);
+}
+
+// A half waits while its link is suspect, or stands by: the packet is repaired whole.
+TEST_CASE("a link that falls silent for a moment, with half of a packet still to go, leaves no gap") {
+  TestNet net(5);
+  net.add_link(wire_of(2e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  Call call(net);
+  Bulk bulk(net);
+  Sizes sizes(net);
+  uint32_t marker = 0;
+  for (int i = 0; i < 40; ++i) {
+    talk_and_load(net, call, 2.4e6, 50, marker);
+    net.links[0]->to_client.blackhole = net.links[0]->to_server.blackhole = true;
+    talk_and_load(net, call, 1e5, 20, marker);
+    net.links[0]->to_client.blackhole = net.links[0]->to_server.blackhole = false;
+  }
+  CHECK(sizes.halves > 1000);
+  net.run(Duration::seconds(10));
+  bulk.check_whole(net, marker);
+}
+
+TEST_CASE("a path that stands by from now on, with half of a packet still to go, leaves no gap") {
+  TestNet net(6);
+  net.add_link(wire_of(2e6, Duration::millis(10)));
+  net.add_link(wire_of(2e6, Duration::millis(12)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  Call call(net);
+  Bulk bulk(net);
+  uint32_t marker = 0;
+  for (int i = 0; i < 40; ++i) {
+    talk_and_load(net, call, 4.6e6, 30, marker);
+    const LinkId link = net.links[static_cast<size_t>(i % 2)]->up.link;
+    net.client->on_path_event(LinkPriority{link, wire::PathPriority::backup}, net.now);
+    talk_and_load(net, call, 1e6, 20, marker);
+    net.client->on_path_event(LinkPriority{link, wire::PathPriority::automatic}, net.now);
+  }
+  net.run(Duration::seconds(10));
+  bulk.check_whole(net, marker);
+}
+
+// A video call's frames are urgent and large; DNS answers may be.
+TEST_CASE("large urgent packets beside a download on a slow link go whole, and all arrive") {
+  TestNet net(7);
+  net.add_link(wire_of(2e6, Duration::millis(10)));
+  net.up_all();
+  net.run(Duration::millis(300));
+  size_t frames = 0, urgent = 0;
+  Bulk bulk(net);
+  const auto before = net.on_client_packet;
+  net.on_client_packet = [&](ByteSpan p) {
+    urgent += p.size() == 1200;
+    before(p);
+  };
+  uint32_t marker = 0;
+  for (int i = 0; i < 200; ++i) {
+    for (int k = 0; k < 3; ++k) {
+      auto frame = make_packet(net.server_ip, net.client_ip, 0, 1200, 6000);
+      frame[1] = 46 << 2;
+      net.send_to_client(frame);
+      ++frames;
+    }
+    flood_down(net, 1.2e6, Duration::millis(50), marker);
+  }
+  net.run(Duration::seconds(4));
   const DropCounters drops = net.server->sessions(net.now)[0].drops;
-  CHECK(std::is_sorted(bulk.begin(), bulk.end()));
-  CHECK(std::adjacent_find(bulk.begin(), bulk.end()) == bulk.end());
-  // What CoDel took it took before it had a number.
-  CHECK(bulk.size() + drops[DropReason::ingress_aqm] + drops[DropReason::ingress_full] == marker);
+  INFO("queue took " << drops[DropReason::ingress_aqm] << " and " << drops[DropReason::ingress_full]);
+  CHECK(urgent + bulk.came.size() + drops[DropReason::ingress_aqm] + drops[DropReason::ingress_full] == frames + marker);
+  CHECK(std::is_sorted(bulk.came.begin(), bulk.came.end()));
 }
 
 }  // namespace hawser::test

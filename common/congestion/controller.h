@@ -57,6 +57,7 @@ struct CongestionSample {
   uint64_t delivered = 0;        // all bytes ever acknowledged on the path
   Time now;
   CouplingView coupling{};
+  bool call = false;  // a call's packets stand behind what this slow path has queued
 };
 
 class Controller {

@@ -24,6 +24,7 @@ constexpr Duration kQueueFloor = Duration::millis(3);
 constexpr Duration kQueueCeiling = Duration::millis(12);   // however long the way, where the delay does not wander more
 constexpr Duration kQueueTolerance = Duration::millis(2);  // above what is allowed
 constexpr BitRate kQueueReference{20e6};  // the rate that allows itself just that; see queue_scale()
+constexpr double kQueueBesideCall = 0.6;  // of that, on a slow link that carries a call
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
     Duration::millis(4);         // with half a round trip: what queues of others make of a quiet link
@@ -97,7 +98,7 @@ Duration ModelController::own_wander(const RttEstimator& rtt) const {
 // A way of a quarter of a second would allow itself a queue that a near flow beside it cannot tell from a rival's.
 Duration ModelController::allowed_queue(const RttEstimator& rtt) const {
   const Duration most = std::max({kQueueCeiling, own_datagrams(), forward_wander_.value()});
-  return std::clamp(rtt.min() * kQueueOfRtt, kQueueFloor, most) * (queue_scale() / share_);
+  return std::clamp(rtt.min() * kQueueOfRtt, kQueueFloor, most) * (queue_scale() / share_ * (call_ ? kQueueBesideCall : 1.0));
 }
 
 void ModelController::enter(Phase phase, Time now) {
@@ -427,6 +428,7 @@ void ModelController::set_outputs(const CongestionSample& s) {
 
 void ModelController::on_sample(const CongestionSample& s) {
   share_ = static_cast<double>(s.coupling.group_size());
+  call_ = s.call;
   update_delays(s);
   update_round(s);
   yield_to_losses(s);

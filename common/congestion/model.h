@@ -111,6 +111,7 @@ class ModelController final : public Controller {
   uint64_t window_;
   BitRate pacing_;
   double share_ = 1;  // live paths in this bottleneck, ours included
+  bool call_ = false;  // one stands behind our queue
 
   OneWayDelay forward_;  // ours, so that a change of controller begins afresh
   WindowedMin rtt_floor_{Duration::seconds(10)};  // that of RttEstimator takes a burst of others for a longer path at times

@@ -50,7 +50,7 @@ void Session::apply_ack_result(SessionPath& p, const AckResult& r, bool own_path
   }
   if (p.rtt.take_longer()) p.one_way_delay.restart(now);
   const BitRate before = p.pacing_rate();
-  coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now});
+  coupling_.on_sample(p.id, *p.controller, {r, p.rtt, p.sent.bytes_in_flight(), p.sent.delivered(), now, {}, delays_call(p, now)});
   p.pacer.on_rate_changed(now, before, p.pacing_rate());
   reinject(lost_);
   judge_path(p, now);

@@ -6,7 +6,7 @@
 namespace hawser {
 namespace {
 
-constexpr Duration kLongOnWire = Duration::millis(4);
+constexpr Duration kLongOnWire = Duration::millis(5);
 constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 }  // namespace

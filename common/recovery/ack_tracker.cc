@@ -33,7 +33,8 @@ void AckTracker::insert(PacketNumber pn) {
     if (at == ranges_.end() && ranges_.size() >= kMostRanges) return;  // older than anything that is still known
     ranges_.insert(at, Range{{pn, pn}});
     // The gaps of what was lost for good stay for ever; what has been told need not.
-    while (ranges_.size() > kMostRanges || (ranges_.size() > kUsualRanges && ranges_.back().told >= kTellTimes)) ranges_.pop_back();
+    const auto told = [this](const Range& r) { return r.told >= kTellTimes && (r.cross_told >= kTellTimes || ranges_.size() > 2 * kUsualRanges); };
+    while (ranges_.size() > kMostRanges || (ranges_.size() > kUsualRanges && told(ranges_.back()))) ranges_.pop_back();
   }
 }
 
@@ -42,7 +43,7 @@ size_t AckTracker::changed(Told told) const {
   return static_cast<size_t>(std::count_if(ranges_.begin() + kNewest, ranges_.end(), [&](const Range& r) { return r.*told < kTellTimes; }));
 }
 
-size_t AckTracker::frame_bytes() const { return 64 + 4 * std::min(changed(&Range::told), wire::kMaxAckRanges - kNewest); }
+size_t AckTracker::frame_bytes() const { return changed(&Range::told) > 0 ? 64 + 4 * (wire::kMaxAckRanges - kNewest) : 64; }
 
 // The newest ranges always; of the others those that changed of late, for where much is reordered there are more than a frame
 // holds; then what there is room for. What is left out looks like what has not come yet.

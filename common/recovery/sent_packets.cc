@@ -255,7 +255,11 @@ void SentPackets::retire(uint64_t pn, SentPacket& p, Time overdue_at) {
 }
 
 void SentPackets::declare_lost(uint64_t pn, SentPacket& p, Time overdue_at, AckResult& r, LostSegments& lost) {
-  for (size_t i = 0; i < p.segment_count; ++i) lost.push_back(p.segments[i]);
+  for (size_t i = 0; i < p.segment_count; ++i) {
+    // Whose other piece was lost first has been sent again by now, or will be.
+    if (p.piece != 0 && p.transmission != p.segments[i]->transmissions) continue;
+    lost.push_back(p.segments[i]);
+  }
   if (!p.mtu_probe) {
     lost_bytes_ += p.size;
     ++lost_packets_;
@@ -274,7 +278,7 @@ void SentPackets::detect_losses(const RttEstimator& rtt, Time now, AckResult& r,
   // RFC 8985, 6.2: a packet is lost when one sent a reordering window later has been delivered.
   const Duration base = std::max(rtt.smoothed(), rack_rtt_);
   // Not by quarters of the least round trip, which never reach a jitter that is longer: what came late says how much is needed.
-  const Duration window = std::max({rtt.min() / 4, lateness(now), kGranularity});
+  const Duration window = std::max(rtt.min() / 4, lateness(now) + kGranularity);
   for (uint64_t pn = base_; pn < largest_acked_; ++pn) {
     SentPacket& p = at(pn);
     if (p.settled) continue;

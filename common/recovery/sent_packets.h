@@ -22,6 +22,7 @@ struct SentDatagram {
   bool mtu_probe = false;    // its loss is no sign of congestion
   bool app_limited = false;  // sent while there was not enough to send
   uint8_t piece = 0;         // 0: whole packets; 1, 2: the first or second piece of its only segment
+  uint8_t transmission = 0;  // of a piece: which of its packet's
   uint8_t segment_count = 0;
   // State of the path when it was sent, for the rate sample.
   uint64_t delivered = 0;

@@ -35,7 +35,8 @@ SegmentRef Session::drop_copy(SessionPath& p) {
 
 // A copy that will not be sent: when no other is under way, the packet is repaired as if it had been lost.
 void Session::orphan(SegmentRef segment) {
-  if (segment->delivered || segment->copies_in_flight > 0 || segment->copies_pending > 0) return;
+  const bool under_way = segment->copies_in_flight > 0 && !segment->half_lost;
+  if (segment->delivered || under_way || segment->copies_pending > 0) return;
   std::vector<SegmentRef> one;
   one.push_back(std::move(segment));
   reinject(one);

@@ -6,19 +6,20 @@
 namespace hawser {
 namespace {
 
-constexpr Duration kLongOnWire = Duration::millis(5);
+constexpr Duration kLongOnWire = Duration::millis(5), kNoLongerLong = Duration::millis(4);
 constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 }  // namespace
 
-// Whether a call goes by this path, and a datagram of bulk takes long on it.
-bool Session::delays_call(const SessionPath& p, Time now) const {
+// Whether a call goes by this path, and a datagram of bulk takes long on it. While its rate is searched for, what is known holds.
+bool Session::delays_call(SessionPath& p, Time now) const {
   const BitRate capacity = p.known_capacity();
-  return now < p.call_until && capacity.bps > 0 && capacity.time_for(p.mtu.datagram()) > kLongOnWire;
+  if (capacity.bps > 0) p.narrow = capacity.time_for(p.mtu.datagram()) > (p.narrow ? kNoLongerLong : kLongOnWire);
+  return p.narrow && now < p.call_until;
 }
 
 // One at a time: a packet that goes before its time, past a half that waits, goes whole.
-bool Session::is_halved(const Segment& segment, const SessionPath& p, Time now) const {
+bool Session::is_halved(const Segment& segment, SessionPath& p, Time now) const {
   const bool bulk = segment.packet_class.traffic == TrafficClass::bulk;
   return bulk && !p.second_half && segment.packet.size() > kWorthHalving && delays_call(p, now);
 }

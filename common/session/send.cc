@@ -208,8 +208,9 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     if (fits) hold_second_half(p, chosen[0]);
     const bool begun = append_piece(batch, p, chosen[0], 1, now);
     if (begun && !fits) append_piece(batch, p, chosen[0], 2, now);
-    if (!begun) drop_second_half(p);
+    if (!begun && fits) drop_second_half(p);
     if (!reinjection) copy_everywhere(chosen[0], p);
+    if (!reinjection) copy_to_measure(chosen[0], p, now);
     scheduler_->on_sent(p.id, used);
     return begun;
   }
@@ -222,6 +223,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     if (!next || next->id != id) break;
     chosen[count] = take_from_ingress(now);
     if (!chosen[count]) break;
+    if (chosen[count]->packet_class.traffic != TrafficClass::bulk) p.call_until = now + kCallLasts;
     used += wire::kSizedDataFrameHeader + chosen[count++]->packet.size();
   }
   wire::FrameWriter w(frame_space(batch, room));
@@ -286,6 +288,7 @@ bool Session::append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRe
   if (SentPacket* sent = seal_into(batch, p, p.address.tuple, w.written(), true, now)) {
     sent->piece = piece;
     note_segment(*sent, segment, now);
+    sent->transmission = segment->transmissions;
     copy_budget_.on_sent(sent->size);
     early_repair_budget_.on_sent(sent->size);
     return true;

@@ -33,6 +33,7 @@ struct SessionPath : Path {
   bool has_copies() const { return copies_head < copies.size(); }
   SegmentRef second_half;  // of the packet whose first half went here
   Time call_until;         // something that is no bulk went here lately
+  bool narrow = false;     // a full datagram takes long
   // Something stands before whatever else is to go here.
   bool owes() const { return has_copies() || second_half; }
 };
@@ -196,8 +197,8 @@ class Session {
   bool append_copy(TransmitBatch& batch, SessionPath& p, Time now);
 
   // interleave.cc
-  bool delays_call(const SessionPath& p, Time now) const;
-  bool is_halved(const Segment& segment, const SessionPath& p, Time now) const;
+  bool delays_call(SessionPath& p, Time now) const;
+  bool is_halved(const Segment& segment, SessionPath& p, Time now) const;
   void hold_second_half(SessionPath& p, const SegmentRef& segment);
   void drop_second_half(SessionPath& p);
   bool transmit_second_half(TransmitBatch& batch, Time now);

@@ -13,9 +13,10 @@ constexpr size_t kWorthHalving = 2 * kSmallPacket;
 
 // Whether a call goes by this path, and a datagram of bulk takes long on it. While its rate is searched for, what is known holds.
 bool Session::delays_call(SessionPath& p, Time now) const {
+  if (now >= p.call_until) return false;
   const BitRate capacity = p.known_capacity();
   if (capacity.bps > 0) p.narrow = capacity.time_for(p.mtu.datagram()) > (p.narrow ? kNoLongerLong : kLongOnWire);
-  return p.narrow && now < p.call_until;
+  return p.narrow;
 }
 
 // One at a time: a packet that goes before its time, past a half that waits, goes whole.

@@ -53,6 +53,7 @@ bool Session::transmit_second_half(TransmitBatch& batch, Time now) {
     const SegmentRef segment = std::move(p.second_half);
     --segment->copies_pending;
     append_piece(batch, p, segment, 2, now);
+    earn_copies(batch.size());
     if (batch.count > 0) return true;
   }
   return false;

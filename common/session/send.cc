@@ -205,12 +205,16 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
   if (chosen[0]->packet_class.traffic != TrafficClass::bulk) p.call_until = now + kCallLasts;
   const bool fits = used <= room;
   if (!fits || is_halved(*chosen[0], p, now)) {
+    const size_t before = batch.size();
     if (fits) hold_second_half(p, chosen[0]);
     const bool begun = append_piece(batch, p, chosen[0], 1, now);
     if (begun && !fits) append_piece(batch, p, chosen[0], 2, now);
     if (!begun && fits) drop_second_half(p);
-    if (!reinjection) copy_everywhere(chosen[0], p);
-    if (!reinjection) copy_to_measure(chosen[0], p, now);
+    earn_copies(batch.size() - before);
+    if (!reinjection) {
+      copy_everywhere(chosen[0], p);
+      copy_to_measure(chosen[0], p, now);
+    }
     scheduler_->on_sent(p.id, used);
     return begun;
   }
@@ -238,8 +242,7 @@ bool Session::append_segment_datagram(TransmitBatch& batch, SessionPath& p, Time
     return false;
   }
   for (size_t i = 0; i < count; ++i) note_segment(*sent, chosen[i], now);
-  copy_budget_.on_sent(sent->size);
-  early_repair_budget_.on_sent(sent->size);
+  earn_copies(sent->size);
   for (size_t i = 0; i < count && !reinjection; ++i) {
     copy_everywhere(chosen[i], p);
     copy_urgent(chosen[i], p, now);
@@ -289,8 +292,6 @@ bool Session::append_piece(TransmitBatch& batch, SessionPath& p, const SegmentRe
     sent->piece = piece;
     note_segment(*sent, segment, now);
     sent->transmission = segment->transmissions;
-    copy_budget_.on_sent(sent->size);
-    early_repair_budget_.on_sent(sent->size);
     return true;
   }
   lost_.push_back(segment);

@@ -179,6 +179,11 @@ class Session {
   const SessionPath* cross_ack_path(const SessionPath& of) const;
 
   // copies.cc
+  // Bytes sent of what is no copy: copies may be a share of them.
+  void earn_copies(size_t bytes) {
+    copy_budget_.on_sent(bytes);
+    early_repair_budget_.on_sent(bytes);
+  }
   void queue_copy(SessionPath& p, const SegmentRef& segment);
   SegmentRef drop_copy(SessionPath& p);
   void orphan(SegmentRef segment);

@@ -179,8 +179,62 @@ TEST_CASE("the window for reordering shrinks again when nothing comes late any m
   CHECK(narrow < Duration::millis(12));
   CHECK(wide > Duration::millis(40));
   CHECK(wide < kMostReordering * 1.2);
-  for (int i = 0; i < 1500; ++i) window();
-  CHECK(window() < Duration::millis(16));
+  // By losses: in these 20 s time alone leaves half of it.
+  const Time began = h.now;
+  for (int i = 0; i < 250; ++i) window();
+  CHECK(h.now - began < Duration::seconds(22));
+  CHECK(window() < wide * 0.35);
+}
+
+TEST_CASE("the window for reordering shrinks with time where nothing is lost") {
+  Harness h;
+  h.send();
+  h.now += Duration::millis(20);
+  h.ack(0, 0);
+  const auto lose_and_find = [&](bool find) {  // how long the first of two is waited for
+    const uint64_t first = h.sent.next().value;
+    h.send();
+    h.send();
+    h.now += Duration::millis(20);
+    h.ack(first + 1, first + 1);
+    const Duration left = h.sent.loss_time() - h.now;
+    h.sent.on_loss_timer(h.rtt, h.now = h.sent.loss_time(), h.lost);
+    h.now += Duration::millis(50);
+    if (find) h.ack(first, first);
+    return left;
+  };
+  for (int i = 0; i < 20; ++i) lose_and_find(true);
+  const Duration wide = lose_and_find(false);
+  h.now += Duration::seconds(40);
+  CHECK(wide > Duration::millis(20));
+  CHECK(lose_and_find(false) < wide * 0.5);
+}
+
+// Of a packet in two pieces the first is lost, and it is sent again; that the second is lost as well is no news then.
+TEST_CASE("the loss of an older sending's piece repairs nothing once more") {
+  Harness h;
+  SegmentRef s = h.send();
+  auto piece = [&](uint8_t number) {
+    SentPacket& p = h.sent.on_sent(h.now, 700, true, false);
+    p.segments[p.segment_count++] = s;
+    p.piece = number;
+    p.transmission = s->transmissions;
+  };
+  s->transmissions = 1;
+  piece(1);
+  piece(2);
+  for (int i = 0; i < 3; ++i) h.send();
+  h.now += Duration::millis(20);
+  h.ack(0, 0);
+  h.lost.clear();
+  h.ack(4, 4);  // 1 is overtaken by three
+  REQUIRE(h.lost.size() == 1);
+  CHECK(&*h.lost[0] == &*s);
+  h.lost.clear();
+  s->transmissions = 2;  // repaired
+  h.ack(4, 5);
+  CHECK(h.sent.lost_packets() >= 2);
+  for (const SegmentRef& l : h.lost) CHECK(&*l != &*s);
 }
 
 TEST_CASE("a cross-ack settles first; the own ack still measures the round trip") {

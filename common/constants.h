@@ -100,7 +100,7 @@ inline constexpr size_t kLaneStateBytes = 4u << 20;
 // ---- ingress queue (RFC 8290) -------------------------------------------------------------------------------------
 inline constexpr size_t kFlowQueues = 1024;
 inline constexpr size_t kPacketBuffer = 2048;               // bytes that a packet occupies, whatever its size
-inline constexpr size_t kIngressBytes = 4u << 20;           // per session
+inline constexpr size_t kIngressBytes = 8u << 20;           // per session: more than a TCP sends at once that waited for order (Linux: 6 MB)
 inline constexpr size_t kIngressPackets = 8192;             // per session: small packets occupy whole buffers
 inline constexpr size_t kSessionShareOfPool = 3;            // a session queues and keeps at most one in so many of the buffers
 inline constexpr Duration kCoDelInterval = Duration::millis(100);

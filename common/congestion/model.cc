@@ -44,6 +44,8 @@ constexpr double kLossWithQueue = 0.02;  // loss above the radio's own together 
 constexpr double kLossCut = 0.85;
 constexpr double kOvershootLoss = 0.15;  // in a round of startup, of so many datagrams at least
 constexpr uint64_t kOvershootDatagrams = 8;
+constexpr double kJitteryRoundTrip = 1.2;  // times the least: a steady path's differ by less, when nothing stands on it
+constexpr double kLittleOfWindow = 0.4;
 constexpr double kFarBelow = 0.7;
 constexpr double kProbePaid = 1.12;  // a probe that found so much more goes on
 constexpr double kOverdueMemory = 128;  // datagrams
@@ -178,6 +180,7 @@ void ModelController::update_round(const CongestionSample& s) {
   round_.lost += s.ack.lost_bytes;
   round_.lost -= std::min(round_.lost, s.ack.spurious_bytes);
   round_.acked += s.ack.acked_bytes;
+  round_.in_flight = std::max(round_.in_flight, s.bytes_in_flight + s.ack.acked_bytes + s.ack.lost_bytes);
   if (s.ack.acked_bytes > 0) {
     if (last_acked_at_.is_set()) round_.longest_pause = std::max(round_.longest_pause, s.now - last_acked_at_);
     last_acked_at_ = s.now;
@@ -207,8 +210,12 @@ void ModelController::update_bandwidth(const CongestionSample& s) {
   bandwidth_ = max_rate_.value(round_count_);
 }
 
-// A trickle in small trains is not always marked as application-limited: each of a train's packets has one that waits behind it.
+// A trickle in small trains is not always marked as application-limited: each of a train's packets has one that waits behind it,
+// or all wait for another path. Where jitter makes round trips longer than the least, half of what that allows says nothing: there
+// the window must have been used.
 bool ModelController::sent_little(const CongestionSample& s) const {
+  const bool jittery = s.rtt.smoothed() > s.rtt.min() * kJitteryRoundTrip;
+  if (jittery && static_cast<double>(round_.in_flight) < kLittleOfWindow * static_cast<double>(window_)) return true;
   return static_cast<double>(round_.acked + round_.lost) < bdp(s.rtt, 0.5);
 }
 
@@ -365,8 +372,10 @@ void ModelController::advance_cycle(const CongestionSample& s) {
       if (in_phase >= cruise_length(s)) enter(Phase::probe_up, s.now);
       break;
     case Phase::probe_up: {
-      // Long enough for the rate over its span to see it.
-      const Duration length = std::max(rtt, rate_span(s.rtt));
+      // Long enough for the rate over its span to see it; where jitter makes the span, all of it must be of the probe, whose first
+      // acknowledgement comes a round trip after it began.
+      const Duration first_answer = own_wander(s.rtt).ns > 0 ? s.rtt.smoothed() : Duration{};
+      const Duration length = std::max(rtt, rate_span(s.rtt) + first_answer);
       const bool too_much_loss =
           round_.lost + round_.acked > 16u * datagram_ && round_.loss() > cruise_loss_ + kProbeLossExcess;
       const bool filled = in_flight >= bdp(s.rtt, probe_gain());

@@ -66,6 +66,7 @@ class ModelController final : public Controller {
   struct Round {
     bool app_limited = false;
     uint64_t lost = 0, acked = 0;  // bytes
+    uint64_t in_flight = 0;        // the most at any moment
     DelayRange queue;              // forward delay above its floor
     Duration rtt_low = Duration::infinite();
     Duration longest_pause;  // between acknowledgements

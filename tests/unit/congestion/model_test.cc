@@ -75,11 +75,18 @@ struct Sender {
       queue_sum_ms += link.queued(now).to_millis();
       ++datagrams;
       if (const auto through = link.pass(now)) {
-        acks.push_back({*through + delay * 2, pn});
+        acks.push_back({arrive(*through) + delay * 2, pn});
       } else {
         ++dropped;
       }
     }
+  }
+  // What came through the link at that time, a radio's jitter later: nothing overtakes.
+  Time arrive(Time through) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    const double drawn = static_cast<double>(random >> 40) / static_cast<double>(1u << 24);
+    newest_arrival = std::max(newest_arrival, through + jitter * drawn);
+    return newest_arrival;
   }
   void forget_counts() { delivered = dropped = datagrams = 0, queue_sum_ms = 0; }
 
@@ -89,6 +96,9 @@ struct Sender {
   };
   std::unique_ptr<Controller> controller;
   Duration delay;
+  Duration jitter{};  // at most
+  Time newest_arrival{};
+  uint64_t random = 5;
   BitRate application{};  // what there is to send; zero: always enough
   Coupling* coupling = nullptr;
   PathId id;
@@ -382,6 +392,27 @@ TEST_CASE("small trains, far from the path's rate, do not end the search for it"
   train(20, true);
   for (int i = 0; i < 9; ++i) train(3, false);
   CHECK(s.controller->still_searching());
+}
+
+// While packets wait for another path nobody calls what this one carries application-limited.
+TEST_CASE("what uses little of the window does not end the search on a jittery path") {
+  for (const auto& [train, gap] : {std::pair(2, Duration::millis(15)), std::pair(3, Duration::millis(30))}) {
+    SharedLink link{BitRate{100e6}, 1'000'000};
+    Sender s(7, Duration::millis(20));
+    s.jitter = Duration::millis(20);
+    Time now = kBegin;
+    run(link, {&s}, now, kBegin + Duration::millis(60));
+    for (int i = 0; i < 100; ++i) {
+      for (int k = 0; k < train; ++k) {
+        const uint64_t pn = s.sent.next().value;
+        s.sent.on_sent(now, kSize, true, false);
+        if (const auto through = link.pass(now)) s.acks.push_back({s.arrive(*through) + s.delay * 2, pn});
+      }
+      for (const Time end = now + gap; now < end; now += kTick) s.take_acks(now);
+    }
+    INFO(train << " datagrams each " << gap.to_millis() << " ms");
+    CHECK(s.controller->still_searching());
+  }
 }
 
 TEST_CASE("the pacer spreads at the rate and owes at most a burst after idling") {

@@ -126,6 +126,12 @@ TEST_CASE("at the bound the longest flow pays") {
   CHECK(h.get() == 53);
 }
 
+TEST_CASE("what a TCP sends at once after its receiver waited for order fits") {
+  Harness h;
+  for (size_t i = 0; i < (6u << 20) / 1400; ++i) h.put(1000);  // Linux' largest window by default
+  CHECK(h.drops[DropReason::ingress_full] == 0);
+}
+
 TEST_CASE("a flood of tiny packets from many ports does not cost a download its place") {
   Harness h;
   h.put(1000);

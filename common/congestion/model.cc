@@ -28,6 +28,8 @@ constexpr double kQueueBesideCall = 0.6;  // of that, on a slow link that carrie
 constexpr double kQueueScaleMin = 0.3, kQueueScaleMax = 1.5;
 constexpr Duration kQuietWander =
     Duration::millis(4);         // with half a round trip: what queues of others make of a quiet link
+// A path whose delay has wandered further of late is a radio's: two flows of our kind allow themselves no more queue.
+constexpr Duration kJitteryWander = kQueueCeiling * 2;
 constexpr double kTaken = 0.95;  // the model per round in which others have what we do not send
 constexpr int kTakenAfter = 3;   // such rounds in a row: one or two are an inner TCP that was just told to yield
 constexpr int kCruiseRoundsMin = 4, kCruiseRoundsSpread = 4;
@@ -44,6 +46,7 @@ constexpr double kLossWithQueue = 0.02;  // loss above the radio's own together 
 constexpr double kLossCut = 0.85;
 constexpr double kOvershootLoss = 0.15;  // in a round of startup, of so many datagrams at least
 constexpr uint64_t kOvershootDatagrams = 8;
+constexpr uint64_t kTellingDatagrams = 16;  // fewer of a limited round may all stand behind one that jitter has delayed
 constexpr double kJitteryRoundTrip = 1.2;  // times the least: a steady path's differ by less, when nothing stands on it
 constexpr double kLittleOfWindow = 0.4;
 constexpr double kFarBelow = 0.7;
@@ -73,6 +76,20 @@ ModelController::ModelController(uint16_t datagram_size, uint64_t seed)
       window_(kInitialDatagrams * datagram_size),
       // Until the first RTT sample: the initial window over a typical radio round trip.
       pacing_(BitRate::from_bytes_over(static_cast<double>(window_), Duration::millis(20))) {}
+
+// Own datagrams and half a round trip as for own_wander(), but of the last ten seconds or more: a path that is full wanders by
+// much less than one that is not.
+bool ModelController::is_jittery(const RttEstimator& rtt) const {
+  return forward_wander_.greatest() > std::max(rtt.min() / 2 + kQuietWander, kJitteryWander) + own_datagrams();
+}
+
+Duration ModelController::base_rtt(const RttEstimator& rtt) const {
+  return is_jittery(rtt) ? rtt.min() + flow_floor_.rtt_above(rtt.min()) : rtt.min();
+}
+
+Duration ModelController::base_forward(const RttEstimator& rtt) const {
+  return is_jittery(rtt) ? forward_.min() + flow_floor_.forward_above(forward_.min()) : forward_.min();
+}
 
 double ModelController::bdp(const RttEstimator& rtt, double gain) const {
   return bandwidth_.bytes_in(floor_rtt(rtt)) * gain;
@@ -112,6 +129,7 @@ void ModelController::enter(Phase phase, Time now) {
       break;
     case Phase::drain:
       rate_found_ = true;
+      flow_floor_.restart(bandwidth_);
       pacing_gain_ = kDrainGain;
       break;
     case Phase::probe_up:
@@ -144,9 +162,13 @@ void ModelController::update_delays(const CongestionSample& s) {
   }
   const bool steady =
       !rate_found_ || (!paused && ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up));
+  const bool in_flow = rate_found_ && !s.ack.sample_app_limited;
+  if (in_flow) flow_floor_.before_samples(bandwidth_);
+  if (in_flow && s.ack.has_rtt) flow_floor_.add_rtt(s.ack.rtt, s.now);
   if (s.ack.largest_newly_acked) {
     forward_.on_sample(s.ack.largest_sent_at, s.ack.largest_received_at, s.now);
-    round_.queue.add(forward_.latest() - forward_.min());
+    if (in_flow) flow_floor_.add_forward(forward_.latest(), s.now);
+    round_.queue.add(forward_.latest() - base_forward(s.rtt));
     if (steady) forward_wander_.add(forward_.latest(), s.rtt.smoothed(), s.now);
   }
   if (s.ack.has_rtt) {
@@ -232,6 +254,7 @@ void ModelController::check_startup_done(const CongestionSample& s) {
   const bool queue_built = queue > s.rtt.min() / 4 + Duration::millis(4) + forward_wander_.value();
   // Not enough to send says nothing about the path, unless a queue grows all the same.
   if ((round_.app_limited || sent_little(s)) && !queue_built) return;
+  if (round_.app_limited && round_.acked + round_.lost < kTellingDatagrams * datagram_) return;
   if (bandwidth_ >= full_bandwidth_ * 1.25) {
     full_bandwidth_ = bandwidth_;
     full_bandwidth_rounds_ = 0;
@@ -413,18 +436,19 @@ void ModelController::set_outputs(const CongestionSample& s) {
   const bool starting = phase_ == Phase::startup;
   // The first samples are of a handshake's few datagrams: what follows must not be paced by them.
   const double least = !rate_found_ ? kStartupGain * kInitialDatagrams * datagram_ : 1.0 * kMinDatagrams * datagram_;
+  const Duration base = base_rtt(rtt);
   const Duration jitter = own_wander(rtt);
   const double jittery = std::min(1.0, jitter.to_seconds() / kQuietWander.to_seconds());
   const double gain = phase_ == Phase::cruise && pacing_gain_ == kCruiseGain ? 1 + kJitteryGain * jittery / share_ : 1;
   const Duration round_trip = std::max(rtt.smoothed(), kGranularity / 10);
   pacing_ = std::max(bandwidth_ * (pacing_gain_ * gain), BitRate::from_bytes_over(least, round_trip));
   // Jitter and the other direction's queue keep datagrams in flight that stand in no queue of ours.
-  const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), rtt.min() + Duration::millis(100)) + overdue_;
+  const Duration elsewhere = kAckAggregation + std::min(rtt_wander_.value(), base + Duration::millis(100)) + overdue_;
   Duration allowed = allowed_queue(rtt);
   allowed += jitter;  // it keeps datagrams in flight too
-  if (phase_ == Phase::probe_up) allowed += rtt.min() * (kProbe / share_);
+  if (phase_ == Phase::probe_up) allowed += base * (kProbe / share_);
   const double window = starting ? bdp(rtt, kStartupWindowGain) + bandwidth_.bytes_in(elsewhere)
-                                 : bandwidth_.bytes_in(rtt.min() + allowed + elsewhere);
+                                 : bandwidth_.bytes_in(base + allowed + elsewhere);
   const auto target = static_cast<uint64_t>(window + 3.0 * datagram_);
   if (rival_ && phase_ == Phase::cruise) {
     window_ = std::max(target, rival_->congestion_window());

@@ -91,7 +91,11 @@ class ModelController final : public Controller {
   bool must_show_the_floor(Time now) const;
   void on_round_end(const CongestionSample& s);
   void set_outputs(const CongestionSample& s);
-  Duration floor_rtt(const RttEstimator& rtt) const { return rival_ ? floor_rtt_ : rtt.min(); }
+  bool is_jittery(const RttEstimator& rtt) const;
+  // The least round trip, and forward delay, that a flow sees: what is above it is a queue.
+  Duration base_rtt(const RttEstimator& rtt) const;
+  Duration base_forward(const RttEstimator& rtt) const;
+  Duration floor_rtt(const RttEstimator& rtt) const { return rival_ ? floor_rtt_ : base_rtt(rtt); }
   double bdp(const RttEstimator& rtt, double gain) const;
   Duration rate_span(const RttEstimator& rtt) const;
   double queue_scale() const;
@@ -118,6 +122,7 @@ class ModelController final : public Controller {
   WindowedMin rtt_floor_{Duration::seconds(10)};  // that of RttEstimator takes a burst of others for a longer path at times
   Wander forward_wander_, rtt_wander_;
   Duration overdue_;  // how long reordering keeps a datagram in flight after it was overtaken, on average of all
+  FlowFloor flow_floor_;
   LossRank loss_rank_;
   LongRate long_rate_;
 

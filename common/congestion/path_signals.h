@@ -41,10 +41,13 @@ class Wander {
     top_ = std::max(top_, delay);
     fall_ = std::max(fall_, top_ - delay);
     ++count_;
+    greatest_.update(Duration{} - value(), now);
   }
   // The delay falls for a known reason now: begin again from where it will stand then.
   void interrupt() { top_ = -Duration::infinite(); }
   Duration value() const { return std::max(value_, known_ ? Duration{} : fall_); }
+  // The greatest value of the last ten seconds or more.
+  Duration greatest() const { return greatest_.has_value() ? Duration{} - greatest_.value() : Duration{}; }
 
  private:
   // Jitter falls in every span, now less and now more. A short memory took a calm moment for a quiet link, and the window
@@ -55,6 +58,37 @@ class Wander {
   int count_ = 0;
   bool known_ = false;
   Duration value_;
+  WindowedMin greatest_{Duration::seconds(10)};  // of negated values
+};
+
+// The least delays while a flow is under way, for whoever sends one. Where nothing overtakes, one delayed packet holds up all
+// behind it: the denser the packets, the nearer every delay is to the jitter's greatest, and the least among the few
+// packets of a handshake or a trickle is far below what any flow ever sees.
+class FlowFloor {
+ public:
+  // From here on: the flow begins, or sends so much more that what it saw before says nothing.
+  void restart(BitRate rate) {
+    rtt_.reset();
+    forward_.reset();
+    rate_ = rate;
+  }
+  // Only of what was sent while there was always more to send. `rate` is what the path carries now.
+  void before_samples(BitRate rate) {
+    if (rate > rate_ * kDenser) restart(rate);
+  }
+  void add_rtt(Duration rtt, Time now) { rtt_.update(rtt, now); }
+  void add_forward(Duration delay, Time now) { forward_.update(delay, now); }
+  // How far they are above the least of all that was seen; zero when nothing is known.
+  Duration rtt_above(Duration least) const { return above(rtt_, least); }
+  Duration forward_above(Duration least) const { return above(forward_, least); }
+
+ private:
+  static constexpr double kDenser = 1.5;
+  static Duration above(const WindowedMin& floor, Duration least) {
+    return floor.has_value() ? std::max(Duration{}, floor.value() - least) : Duration{};
+  }
+  WindowedMin rtt_{Duration::seconds(10)}, forward_{Duration::seconds(10)};
+  BitRate rate_{};
 };
 
 // Whose losses are these? A full queue loses what comes while the delay is at its highest, a radio at any delay: where the

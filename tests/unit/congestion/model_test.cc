@@ -415,6 +415,44 @@ TEST_CASE("what uses little of the window does not end the search on a jittery p
   }
 }
 
+TEST_CASE("a few datagrams that stand behind one that jitter has delayed do not end the search") {
+  for (const double rate : {0.3e6, 0.6e6, 1e6}) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      SharedLink link{BitRate{100e6}, 1'000'000};
+      Sender s(seed, Duration::millis(1));
+      s.jitter = Duration::millis(100);
+      s.random = seed * 77;
+      s.application = BitRate{rate};
+      Time now = kBegin;
+      run(link, {&s}, now, kBegin + Duration::seconds(4));
+      INFO("seed " << seed << ", " << rate / 1e6 << " Mbit/s");
+      CHECK(s.controller->still_searching());
+    }
+  }
+}
+
+TEST_CASE("a jittery link is filled whatever the least round trip of its first few datagrams was") {
+  // In order, so that at the full rate one delayed datagram holds up all behind it.
+  const Duration jitter = GENERATE(Duration::millis(20), Duration::millis(40), Duration::millis(80), Duration::millis(100));
+  const bool trickles_first = GENERATE(false, true);
+  SharedLink link{BitRate{50e6}, 1'000'000};
+  Sender s(7, Duration::millis(5));
+  s.jitter = jitter;
+  Time now = kBegin;
+  s.application = trickles_first ? BitRate{6e6} : BitRate{};
+  run(link, {&s}, now, kBegin + Duration::seconds(8));
+  s.application = BitRate{};
+  run(link, {&s}, now, now + Duration::seconds(2));
+  // In every four seconds of the next twelve.
+  for (int i = 0; i < 3; ++i) {
+    s.forget_counts();
+    run(link, {&s}, now, now + Duration::seconds(4));
+    const double mbps = static_cast<double>(s.delivered) * 8 / 4e6;
+    INFO(mbps << " Mbit/s of 50 with " << jitter.to_millis() << " ms of jitter" << (trickles_first ? " after a trickle" : ""));
+    CHECK(mbps > 45);
+  }
+}
+
 TEST_CASE("the pacer spreads at the rate and owes at most a burst after idling") {
   Pacer p;
   Time now{1'000'000'000};

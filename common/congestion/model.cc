@@ -80,6 +80,7 @@ ModelController::ModelController(uint16_t datagram_size, uint64_t seed)
 // Own datagrams and half a round trip as for own_wander(), but of the last ten seconds or more: a path that is full wanders by
 // much less than one that is not.
 bool ModelController::is_jittery(const RttEstimator& rtt) const {
+  if (bandwidth_.bps <= 0) return false;
   return forward_wander_.greatest() > std::max(rtt.min() / 2 + kQuietWander, kJitteryWander) + own_datagrams();
 }
 

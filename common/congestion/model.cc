@@ -164,7 +164,7 @@ void ModelController::update_delays(const CongestionSample& s) {
   const bool steady =
       !rate_found_ || (!paused && ((phase_ == Phase::cruise && cruise_rounds_ > 0) || phase_ == Phase::probe_up));
   const bool in_flow = rate_found_ && !s.ack.sample_app_limited;
-  if (in_flow) flow_floor_.before_samples(bandwidth_);
+  if (in_flow) flow_floor_.on_rate(bandwidth_);
   if (in_flow && s.ack.has_rtt) flow_floor_.add_rtt(s.ack.rtt, s.now);
   if (s.ack.largest_newly_acked) {
     forward_.on_sample(s.ack.largest_sent_at, s.ack.largest_received_at, s.now);

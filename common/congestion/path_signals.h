@@ -72,10 +72,11 @@ class FlowFloor {
     forward_.reset();
     rate_ = rate;
   }
-  // Only of what was sent while there was always more to send. `rate` is what the path carries now.
-  void before_samples(BitRate rate) {
+  // What the path carries now.
+  void on_rate(BitRate rate) {
     if (rate > rate_ * kDenser) restart(rate);
   }
+  // Only of what was sent while there was always more to send.
   void add_rtt(Duration rtt, Time now) { rtt_.update(rtt, now); }
   void add_forward(Duration delay, Time now) { forward_.update(delay, now); }
   // How far they are above the least of all that was seen; zero when nothing is known.
